@@ -1,0 +1,54 @@
+"""autodiff: forward against reverse mode, measured.
+
+A layered network is a composition ``f = f_L o ... o f_1``; every way of differentiating it is an order of
+multiplying ``f_L' ... f_1'``. This package holds engines, one per order, and a harness that measures them.
+"""
+
+from . import problems, testing
+from .api import gradient, jacobian, jvp, value_and_gradient, vjp
+from .engines import Engine, Prepared, engine, engines, register
+from .errors import AutodiffError, DTypeError, InputError, UnknownNameError, UnsupportedError
+from .layers import (
+    Batched,
+    CrossEntropy,
+    Dense,
+    Derivative,
+    Elementwise,
+    Layer,
+    Misfit,
+    Peaks,
+    SquaredError,
+)
+from .network import Network
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AutodiffError",
+    "Batched",
+    "CrossEntropy",
+    "DTypeError",
+    "Dense",
+    "Derivative",
+    "Elementwise",
+    "Engine",
+    "InputError",
+    "Layer",
+    "Misfit",
+    "Network",
+    "Peaks",
+    "Prepared",
+    "SquaredError",
+    "UnknownNameError",
+    "UnsupportedError",
+    "engine",
+    "engines",
+    "gradient",
+    "jacobian",
+    "jvp",
+    "problems",
+    "register",
+    "testing",
+    "value_and_gradient",
+    "vjp",
+]

@@ -1,0 +1,71 @@
+"""Checks on the arrays that callers pass in, made once at the public boundary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from .errors import DTypeError, InputError
+
+Array = NDArray[Any]
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """``dtype`` as a NumPy dtype, refused unless it is float32 or float64.
+
+    Raises:
+        DTypeError: for anything else.
+    """
+    try:
+        found = np.dtype(dtype)
+    except TypeError as error:
+        raise DTypeError(f"{dtype!r} is no dtype; pass float64 or float32") from error
+    if found not in FLOATS:
+        raise DTypeError(f"dtype {found} is not supported; pass float64 or float32")
+    return found
+
+
+def as_floats(values: object, what: str, dtype: np.dtype[Any] | None = None) -> Array:
+    """``values`` as a C-contiguous array of ``dtype`` (its own, if none is given), checked.
+
+    Raises:
+        DTypeError: integers, booleans, objects, complex numbers, or a float that ``dtype`` cannot
+            hold without losing digits.
+        InputError: NaN or infinity among the values.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"{what} is ragged: {error}") from error
+    if array.dtype not in FLOATS:
+        raise DTypeError(f"{what} is {array.dtype}; pass floats, e.g. np.asarray({what}, dtype=np.float64)")
+    if dtype is not None and array.dtype != dtype:
+        if not np.can_cast(array.dtype, dtype):
+            raise DTypeError(
+                f"{what} is {array.dtype}, the computation {dtype}; pass {what}.astype(np.{dtype}) or ask for float64"
+            )
+        array = array.astype(dtype)
+    if not np.isfinite(array).all():
+        raise InputError(f"{what} holds {np.count_nonzero(~np.isfinite(array))} NaN or infinite values")
+    return np.ascontiguousarray(array)
+
+
+def as_vector(values: object, size: int, what: str, dtype: np.dtype[Any]) -> Array:
+    """``values`` as a finite vector ``(size,)`` of ``dtype``; see :func:`as_floats` for what is refused."""
+    array = as_floats(values, what, dtype)
+    if array.shape != (size,):
+        raise InputError(f"{what} has shape {array.shape}; expected ({size},)")
+    return array
+
+
+def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse an ``out`` that is not a writeable C-contiguous array of ``shape`` and ``dtype``."""
+    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:
+        came = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise InputError(f"out is {came}; expected a {dtype} array of shape {shape}")
+    if not (out.flags.c_contiguous and out.flags.writeable):
+        raise InputError("out must be C-contiguous and writeable")

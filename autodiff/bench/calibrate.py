@@ -1,0 +1,57 @@
+"""Measuring the machine's rates in the same run, and with the same harness, as the engines."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ..machine.rates import Rates, kernels, rates
+from . import records
+from .measure import take_statistics
+from .records import Record
+
+SWEEP = "machine"  #: under which the records of the rates are kept
+
+
+class Calibration:
+    """One kernel at one precision, as a pytest-benchmark test."""
+
+    def __init__(self, kernel: str, dtype: str) -> None:
+        self.kernel, self.dtype = kernel, dtype
+
+    def run(self, benchmark: Any, config: pytest.Config) -> None:
+        """Time the kernel, and record it if the session records."""
+        kernel = kernels(np.dtype(self.dtype))[self.kernel]
+        benchmark.name = f"{SWEEP}[{self.kernel}-{self.dtype}]"
+        benchmark.group = SWEEP
+        benchmark(kernel.run)
+        path = config.getoption("--records", None)
+        if path is None or benchmark.stats is None:
+            return
+        record = Record(
+            sweep=SWEEP,
+            case=self.dtype,
+            engine=self.kernel,
+            number=config.getoption("--pass-number", 1),
+            dtype=self.dtype,
+            threads=config.getoption("--blas-threads", 1),
+            work=asdict(kernel.work),
+        )
+        take_statistics(record, benchmark.stats)
+        records.append(path, record)
+
+
+def rates_of(found: list[Record]) -> dict[str, Rates]:
+    """The rates by precision, from the median over the passes of a run; empty where they were not measured."""
+    rows = [(r.dtype, r.engine, r.median_s) for r in found if r.sweep == SWEEP]
+    table = pd.DataFrame(rows, columns=["dtype", "kernel", "seconds"]).groupby(["dtype", "kernel"])["seconds"].median()
+    made = {}
+    for dtype in {row[0] for row in rows}:
+        seconds = {str(kernel): float(value) for kernel, value in table[dtype].items()}
+        if seconds.keys() >= {"call", "element", "transcendental", "fma"}:
+            made[dtype] = rates(seconds, np.dtype(dtype))
+    return made

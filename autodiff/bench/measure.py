@@ -1,0 +1,232 @@
+"""One measurement: build, check what it needs, prepare, verify, look at memory, time, record."""
+
+from __future__ import annotations
+
+import functools
+import time
+import tracemalloc
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from ..arrays import Array
+from ..engines import Engine, Prepared
+from ..engines import engine as find_engine
+from ..errors import AutodiffError
+from ..network import Network
+from ..problems import find_family
+from ..testing import reference_product, relative_error
+from . import records
+from .records import Record
+from .sweep import Case
+
+VALUE = "value"  #: stands in an engine's place for the evaluation of f that derivatives are compared with
+DIRECTIONS = 6  #: random directions in which a Jacobian is compared with its reference
+MEMORY_SHARE = 0.8  #: of the memory that is free, what one measurement may take
+
+
+@functools.lru_cache(maxsize=1)
+def _network(problem: str, items: tuple[tuple[str, Any], ...]) -> Network:
+    return find_family(problem)(**dict(items))
+
+
+def network_of(case: Case) -> Network:
+    """The case's network, kept while its engines are measured one after the other."""
+    return _network(case.series.problem, case.items)
+
+
+class Measurement:
+    """One engine (or :data:`VALUE`) on one case.
+
+    Args:
+        case: what is differentiated.
+        engine: by whom.
+        number: of the pass.
+        threads: that BLAS may use, for the record.
+        path: of the record file; None records nothing.
+    """
+
+    def __init__(self, case: Case, engine: str, number: int = 1, threads: int = 1, path: Path | None = None) -> None:
+        self.case, self.engine, self.path = case, engine, path
+        series = case.series
+        self.record = Record(
+            sweep=case.sweep,
+            case=case.name,
+            engine=engine,
+            number=number,
+            problem=series.problem,
+            operation=VALUE if engine == VALUE else series.operation,
+            wrt=series.wrt,
+            keywords=case.keywords,
+            threads=threads,
+        )
+
+    @property
+    def id(self) -> str:
+        """``reverse-n1024-m1-d4-w64``."""
+        return f"{self.engine}-{self.case.name}"
+
+    def run(self, benchmark: Any) -> None:
+        """Measure with the ``benchmark`` fixture of pytest-benchmark, and record whatever comes of it.
+
+        Skips the test where the engine cannot do the case or the memory is too small, fails it where the result
+        is wrong.
+        """
+        benchmark.name = f"{self.case.sweep}[{self.id}]"
+        benchmark.group = f"{self.case.sweep}[{self.case.name}]"
+        try:
+            self._measure(benchmark)
+        except AutodiffError as error:
+            self._end("failed", str(error))
+        except MemoryError as error:
+            self._end("skipped", f"out of memory: {error}")
+
+    def _measure(self, benchmark: Any) -> None:
+        record = self.record
+        self._refuse_by_keywords()
+        network = network_of(self.case)
+        self._describe(network)
+        engine = find_engine("reverse" if self.engine == VALUE else self.engine)
+        reason = engine.supports(network, record.wrt, record.operation)
+        if reason:
+            self._end("unsupported", reason)
+        self._refuse_by_memory(engine, network)
+        start = time.perf_counter()
+        prepared = self._prepare(engine, network)
+        record.prepare_s = time.perf_counter() - start
+        x = network.example_input(1)
+        seed = self._seed(network)
+        self._verify(prepared, network, x, seed, analytic=engine.analytic)
+        record.work = asdict(prepared.work)
+        record.peak_bytes = peak_bytes(lambda: self._prepare(engine, network), x, seed)
+        out = np.empty(prepared.shape, network.dtype)
+        benchmark.extra_info.update(
+            {name: getattr(record, name) for name in ("sweep", "case", "engine", "problem", "n", "m", "depth", "width")}
+        )
+        benchmark(prepared, x, seed, out)
+        if benchmark.stats is not None:  # None under --benchmark-disable
+            take_statistics(self.record, benchmark.stats)
+            self._write()
+
+    def _prepare(self, engine: Engine, network: Network) -> Prepared:
+        series = self.case.series
+        return engine.prepare(network, series.wrt, operation=self.record.operation, seeds=series.seeds)
+
+    def _describe(self, network: Network) -> None:
+        record = self.record
+        record.n, record.m = network.variables(record.wrt), network.m
+        record.depth, record.width = network.depth, network.width
+        record.dtype, record.parameters = str(network.dtype), network.params.size
+
+    def _seed(self, network: Network) -> Array | None:
+        shape = {
+            "jvp": (network.variables(self.record.wrt), self.case.series.seeds),
+            "vjp": (self.case.series.seeds, network.m),
+        }.get(self.record.operation)
+        return None if shape is None else np.random.default_rng(3).standard_normal(shape).astype(network.dtype)
+
+    def _refuse_by_keywords(self) -> None:
+        """Do not even build a network whose Jacobian alone would not fit."""
+        keywords = self.case.keywords
+        n, m = keywords.get("n"), keywords.get("m", 1)
+        if self.record.operation in ("jacobian", "gradient") and isinstance(n, int) and isinstance(m, int):
+            self.record.n, self.record.m = n, m
+            self._refuse_above(n * m * 8, "the Jacobian")
+
+    def _refuse_by_memory(self, engine: Engine, network: Network) -> None:
+        series = self.case.series
+        layout = engine.layout(network, series.wrt, operation=self.record.operation, seeds=series.seeds)
+        self._refuse_above(2 * layout.result_nbytes + layout.nbytes, f"{self.engine}'s arrays and result")
+
+    def _refuse_above(self, needed: int, what: str) -> None:
+        free = int(psutil.virtual_memory().available * MEMORY_SHARE)
+        if needed > free:
+            self._end("skipped", f"{what} would take {needed:,} bytes; {free:,} may be used")
+
+    def _verify(self, prepared: Prepared, network: Network, x: Array, seed: Array | None, *, analytic: bool) -> None:
+        """Compare with complex steps in random directions; a wrong engine is recorded and never timed."""
+        result = prepared(x, seed)
+        error = verification_error(result, network, x, seed, self.record)
+        self.record.max_error = error
+        limit = tolerance(network.dtype, analytic)
+        if not error <= limit:
+            self._end("wrong", f"off by {error:.1e} (relative; allowed {limit:.0e}), not timed")
+
+    def _end(self, status: str, reason: str) -> None:
+        """Record why there is no measurement, and leave the test."""
+        self.record.status, self.record.reason = status, reason
+        self._write()
+        if status in ("wrong", "failed"):
+            pytest.fail(f"{self.id}: {reason}", pytrace=False)
+        pytest.skip(f"{self.id}: {reason}")
+
+    def _write(self) -> None:
+        if self.path is not None:
+            records.append(self.path, self.record)
+
+
+def take_statistics(record: Record, stats: Any) -> None:
+    """Copy what pytest-benchmark measured into a record; its times are per call already."""
+    found = stats.stats
+    data, kept = found.data, records.ROUNDS_KEPT
+    step = max(1.0, len(data) / kept)
+    record.seconds = [float(f"{data[int(i * step)]:.4g}") for i in range(min(len(data), kept))]
+    record.rounds, record.iterations = found.rounds, stats.iterations
+    record.min_s, record.median_s, record.mean_s = found.min, found.median, found.mean
+    record.stddev_s, record.iqr_s = found.stddev, found.iqr
+
+
+def tolerance(dtype: np.dtype[Any], analytic: bool) -> float:
+    """The relative error that verification allows."""
+    if not analytic:
+        return 1e-1 if dtype == np.float32 else 1e-5
+    return 1e-4 if dtype == np.float32 else 1e-10
+
+
+def verification_error(result: Array, network: Network, x: Array, seed: Array | None, record: Record) -> float:
+    """How far a result is from complex steps, relative to the largest entry; NaN counts as infinitely far.
+
+    A Jacobian is multiplied by random directions V, so a check of a few columns covers every entry.
+    """
+    rng = np.random.default_rng(2)
+    if record.operation == "value":
+        found, expected = result, network.function(x)
+    elif record.operation == "jvp":
+        assert seed is not None
+        found, expected = result, reference_product(network, x, seed, record.wrt)
+    else:
+        V = rng.standard_normal((record.n, min(DIRECTIONS, record.n)))
+        expected = reference_product(network, x, V, record.wrt)
+        found = result.astype(np.float64) @ V
+        if record.operation == "vjp":
+            assert seed is not None
+            expected = seed @ expected
+    try:
+        error = relative_error(found, expected)
+    except AssertionError:
+        return float("inf")
+    return error if np.isfinite(error) else float("inf")
+
+
+def peak_bytes(prepare: Any, x: Array, seed: Array | None) -> int:
+    """Bytes of arrays a prepared engine holds, plus the most that one run allocates, its result included.
+
+    Measured with tracemalloc: NumPy reports its array memory to it under a domain of its own, which leaves
+    Python's small objects out of the first part.
+    """
+    tracemalloc.start()
+    try:
+        prepared = prepare()
+        arrays = tracemalloc.DomainFilter(inclusive=True, domain=np.lib.tracemalloc_domain)
+        held = sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces([arrays]).traces)
+        prepared(x, seed)
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        prepared(x, seed)
+        return held + tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()

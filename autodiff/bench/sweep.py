@@ -1,0 +1,236 @@
+"""Sweep files: what to measure, in TOML, validated before anything runs.
+
+A sweep is one or more series; a series is a problem, an operation, the engines and a grid, and every combination of
+the grid's lists is a case.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, ValidationError, model_validator
+
+from ..engines import OPERATIONS
+from ..engines import engine as find_engine
+from ..errors import AutodiffError, InputError, UnknownNameError
+from ..network import Network
+from ..problems import find_family
+
+Scalar = StrictInt | StrictFloat | StrictStr
+Grid = dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]]
+Effort = Literal["quick", "default", "full"]
+
+SHORT = {"depth": "d", "width": "w"}  #: how keys are written in a case's name
+LOWEST = {"seed": 0, "first": 0, "image": 0}  #: integers that may be 0; every other one is a size
+
+
+class Series(BaseModel):
+    """One problem over a grid.
+
+    ``quick`` and ``full`` replace entries of the grid at that effort.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    problem: str
+    operation: str = "jacobian"
+    wrt: Literal["input", "params"] = "input"
+    seeds: Annotated[StrictInt, Field(ge=1)] = 1
+    engines: Annotated[list[str], Field(min_length=1)]
+    grid: Grid = {}
+    quick: Grid = {}
+    full: Grid = {}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.operation not in OPERATIONS:
+            raise UnknownNameError("operation", self.operation, OPERATIONS)
+        for name in self.engines:
+            find_engine(name)
+        if len(set(self.engines)) < len(self.engines):
+            raise InputError(f"engines lists a name twice: {', '.join(self.engines)}")
+        for table in (self.grid, self.quick, self.full):
+            for key, value in table.items():
+                _check_values(key, value)
+        for table in ("quick", "full"):
+            for key in getattr(self, table):
+                if key not in self.grid:
+                    raise UnknownNameError(f"key in [{table}] (it may only replace keys of [grid])", key, self.grid)
+        find_family(self.problem).check(**{key: _first(value) for key, value in self.grid.items()})
+        return self
+
+    def points(self, effort: Effort) -> Iterator[dict[str, Scalar]]:
+        """Every combination of the grid's lists, the last key changing fastest."""
+        grid = self.grid | {"quick": self.quick, "default": {}, "full": self.full}[effort]
+        lists = [value if isinstance(value, list) else [value] for value in grid.values()]
+        for values in itertools.product(*lists):
+            yield dict(zip(grid, values, strict=True))
+
+    @property
+    def axes(self) -> list[str]:
+        """The grid's keys that take more than one value."""
+        return [key for key, value in self.grid.items() if isinstance(value, list) and len(value) > 1]
+
+
+def _first(value: Scalar | list[Scalar]) -> Scalar:
+    return value[0] if isinstance(value, list) else value
+
+
+def _check_values(key: str, value: Scalar | list[Scalar]) -> None:
+    values = value if isinstance(value, list) else [value]
+    for one in values:
+        if isinstance(one, int) and one < LOWEST.get(key, 1):
+            raise InputError(f"grid.{key} holds {one}; expected at least {LOWEST.get(key, 1)}")
+    if len(set(values)) < len(values):
+        raise InputError(f"grid.{key} lists a value twice")
+
+
+class Sweep(BaseModel):
+    """A named set of series, and how to draw it.
+
+    ``plot`` is "curves" (one list in the grid), "map" (two), "ratio" (the first two engines, measured beside
+    predicted) or "bars" (no list); left out, it follows from the number of lists. ``memory`` adds a panel of peak
+    bytes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=60)]
+    title: str = ""
+    plot: Literal["curves", "map", "ratio", "bars"] | None = None
+    memory: bool = False
+    series: Annotated[list[Series], Field(min_length=1)]
+
+    @property
+    def axes(self) -> list[str]:
+        """The axes of the first series: none, one or two."""
+        return self.series[0].axes
+
+    @property
+    def kind(self) -> str:
+        """How it is drawn."""
+        return self.plot or ("bars", "curves", "map")[min(len(self.axes), 2)]
+
+    def cases(self, effort: Effort = "default") -> list[Case]:
+        """Every case, in order."""
+        several = len({series.problem for series in self.series}) > 1
+        return [
+            Case(self.name, index, series, tuple(point.items()), several)
+            for index, series in enumerate(self.series)
+            for point in series.points(effort)
+        ]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network and one operation; the engines of its series are compared on it."""
+
+    sweep: str
+    index: int
+    series: Series
+    items: tuple[tuple[str, Scalar], ...]
+    named: bool
+
+    @property
+    def keywords(self) -> dict[str, Scalar]:
+        """What the problem family is called with."""
+        return dict(self.items)
+
+    @property
+    def name(self) -> str:
+        """A readable name, unique within the sweep: ``n1024-m1-d4-w64``."""
+        parts = [self.series.problem] if self.named or not self.items else []
+        parts += [f"{SHORT.get(key, key)}{value}" for key, value in self.items]
+        if self.index and not self.named:
+            parts.append(f"s{self.index}")
+        return "-".join(parts)
+
+    def network(self) -> Network:
+        """Build it. Raises what the problem family raises."""
+        return find_family(self.series.problem)(**self.keywords)
+
+
+def shipped_folder() -> Path:
+    """The folder of the experiments: ``benchmarks/`` in a clone, a copy inside the package when installed."""
+    packaged = Path(__file__).parent / "experiments"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "benchmarks"
+
+
+def shipped() -> dict[str, Path]:
+    """The shipped sweep files by name."""
+    return {path.stem: path for path in sorted((shipped_folder() / "sweeps").glob("*.toml"))}
+
+
+def load(name_or_path: str | Path) -> Sweep:
+    """The sweep of that name, or in that file.
+
+    Raises:
+        UnknownNameError: no such name. InputError: a file that cannot be read or is wrong; the message names the key.
+    """
+    known = shipped()
+    if str(name_or_path) in known:
+        path = known[str(name_or_path)]
+    else:
+        path = Path(name_or_path)
+        if path.suffix != ".toml" and not path.is_file():
+            raise UnknownNameError("sweep", name_or_path, known)
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: no valid TOML: {error}") from error
+    return parse(data, str(path))
+
+
+def parse(data: dict[str, Any], source: str) -> Sweep:
+    """A sweep from the tables of its file; a series inherits every key it leaves out from the top level.
+
+    Raises:
+        InputError: naming the source and the key.
+    """
+    own = {key: value for key, value in data.items() if key in Sweep.model_fields and key != "series"}
+    common = {key: value for key, value in data.items() if key not in Sweep.model_fields}
+    series = data.get("series", [{}])
+    if not isinstance(series, list) or not all(isinstance(one, dict) for one in series):
+        raise InputError(f"{source}: series: expected [[series]] tables")
+    known = [*Sweep.model_fields, *Series.model_fields]
+    for key in [*common, *(key for one in series for key in one)]:
+        if key not in known:
+            raise InputError(f"{source}: {UnknownNameError('key', key, known)}")
+    try:
+        return Sweep.model_validate(own | {"series": [common | one for one in series]})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part not in ("int", "float", "str"))
+        raise InputError(f"{source}: {where or 'sweep'}: {first['msg']}") from None
+    except AutodiffError as error:
+        raise InputError(f"{source}: {error}") from None
+
+
+def load_all(names: Sequence[str | Path]) -> list[Sweep]:
+    """The sweeps of those names, or every shipped one.
+
+    Raises:
+        InputError: two sweeps with the same name, or what :func:`load` raises.
+    """
+    sweeps = [load(name) for name in (names or shipped())]
+    seen: set[str] = set()
+    for sweep in sweeps:
+        if sweep.name in seen:
+            raise InputError(f"two sweeps are named {sweep.name!r}; results are kept by name, rename one")
+        seen.add(sweep.name)
+        _refuse_equal_names(sweep)
+    return sweeps
+
+
+def _refuse_equal_names(sweep: Sweep) -> None:
+    names = [case.name for case in sweep.cases("default")]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"sweep {sweep.name!r} has two cases {name}; let the series differ in a grid key")

@@ -1,0 +1,52 @@
+"""BLAS: which library, which kernel it chose, how many threads, and the variables that fix them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+#: read by OpenBLAS, MKL, OpenMP, BLIS, Accelerate and NumExpr when they are loaded
+THREAD_VARIABLES = (
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+AVX512_KERNELS = ("SkylakeX", "Cooperlake", "Sapphirerapids")
+
+
+def thread_environment(threads: int, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """An environment in which a new process gets that many BLAS threads."""
+    return dict(os.environ if base is None else base) | dict.fromkeys(THREAD_VARIABLES, str(threads))
+
+
+def blas_info() -> dict[str, Any]:
+    """The BLAS library that NumPy loaded: name, version, kernel and threads."""
+    import numpy as np
+    from threadpoolctl import threadpool_info
+
+    np.dot(np.ones(1), np.ones(1))  # makes sure that the library is there
+    for library in threadpool_info():
+        if library.get("user_api") == "blas":
+            return {
+                "library": library.get("internal_api"),
+                "version": library.get("version"),
+                "kernel": library.get("architecture"),
+                "threads": library.get("num_threads"),
+                "file": Path(library.get("filepath", "")).name,
+            }
+    return {"library": "unknown", "version": None, "kernel": None, "threads": None, "file": None}
+
+
+def kernel_warning(kernel: str | None, flags: set[str]) -> str:
+    """Empty, or what is wrong with the kernel that OpenBLAS chose on a processor with these flags."""
+    if kernel and kernel not in AVX512_KERNELS and {"avx512f", "avx512dq", "avx512bw"} <= flags:
+        return (
+            f"OpenBLAS runs its {kernel} kernels on a processor with AVX-512; "
+            "matrix products may run at about half speed. Try OPENBLAS_CORETYPE=SkylakeX"
+        )
+    return ""

@@ -1,0 +1,94 @@
+"""The machine as the measurements see it, and what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from .blas import blas_info, kernel_warning
+
+PACKAGES = ("numpy", "pytest", "pytest-benchmark", "pandas", "matplotlib", "scikit-learn", "scipy")
+BUSY = 0.3  #: load per core beyond which a machine is called busy
+
+
+def environment() -> dict[str, Any]:
+    """Processor, cores, memory, operating system, Python, packages, BLAS and the state of this checkout."""
+    import cpuinfo
+
+    cpu = cpuinfo.get_cpu_info()
+    flags = set(cpu.get("flags", []))
+    blas = blas_info()
+    return {
+        "processor": cpu.get("brand_raw", platform.processor() or "unknown"),
+        "architecture": platform.machine(),
+        "vector_extensions": sorted(flags & {"avx", "avx2", "avx512f", "avx512_fp16", "fma", "neon", "asimd", "sve"}),
+        "cores": os.cpu_count(),
+        "cores_usable": len(_affinity()),
+        "l2_cache_bytes": cpu.get("l2_cache_size"),
+        "l3_cache_bytes": cpu.get("l3_cache_size"),
+        "memory_bytes": psutil.virtual_memory().total,
+        "memory_available_bytes": psutil.virtual_memory().available,
+        "load_average": list(psutil.getloadavg()),
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "packages": {name: _version(name) for name in ("autodiff-bench", *PACKAGES)},
+        "blas": blas,
+        "blas_coretype": os.environ.get("OPENBLAS_CORETYPE"),
+        "git_commit": git_commit(),
+        "warnings": [text for text in (kernel_warning(blas["kernel"], flags), *load_warnings()) if text],
+    }
+
+
+def _affinity() -> list[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def usable_cores() -> list[int]:
+    """The processors that this process may run on."""
+    return _affinity()
+
+
+def load_warnings() -> list[str]:
+    """A sentence for every reason why timings taken now would be noisy."""
+    found = []
+    load, cores = psutil.getloadavg()[0], os.cpu_count() or 1
+    if load / cores > BUSY:
+        found.append(f"the load average is {load:.1f} on {cores} cores: other programs are running, timings will be noisy")
+    governor = _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    if governor not in (None, "performance"):
+        found.append(f"the frequency governor is {governor!r}; 'performance' gives steadier timings")
+    return found
+
+
+def git_commit() -> str | None:
+    """The commit of the clone that this package runs from, with ``-dirty`` if it was changed; None outside one."""
+    folder = Path(__file__).parent
+    try:
+        command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return None

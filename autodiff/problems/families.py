@@ -1,0 +1,88 @@
+"""Problem families by name, with the keywords they take, for sweeps and for the command line."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import InputError, UnknownNameError
+from ..network import Network
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A function from keywords to a network.
+
+    Attributes:
+        make: the function.
+        tiny: keywords that give a small instance, for checks.
+    """
+
+    make: Callable[..., Network]
+    tiny: Mapping[str, Any] = field(default_factory=dict)
+
+    def check(self, **keywords: Any) -> None:
+        """Refuse keywords that the family cannot be called with.
+
+        Raises:
+            UnknownNameError: a keyword the family does not take. InputError: one it needs is missing.
+        """
+        known = inspect.signature(self.make).parameters
+        for key in keywords:
+            if key not in known:
+                raise UnknownNameError(f"parameter of problem {self.make.__name__}", key, known)
+        missing = [key for key, p in known.items() if p.default is inspect.Parameter.empty and key not in keywords]
+        if missing:
+            raise InputError(f"problem {self.make.__name__} needs {', '.join(missing)}")
+
+    def __call__(self, **keywords: Any) -> Network:
+        """The network. Raises what :meth:`check` raises, and what the family says of wrong values."""
+        self.check(**keywords)
+        return self.make(**keywords)
+
+    def small(self) -> Network:
+        """A small instance."""
+        return self.make(**self.tiny)
+
+
+_FAMILIES: dict[str, Family] = {}
+
+
+def family(**tiny: Any) -> Callable[[Callable[..., Network]], Callable[..., Network]]:
+    """Register a problem family; the keywords are those of a small instance."""
+
+    def add(make: Callable[..., Network]) -> Callable[..., Network]:
+        _FAMILIES[make.__name__] = Family(make, tiny)
+        return make
+
+    return add
+
+
+def families() -> dict[str, Family]:
+    """Every family, by name."""
+    return dict(_FAMILIES)
+
+
+def find_family(name: str) -> Family:
+    """The family of that name.
+
+    Raises:
+        UnknownNameError: with the near matches.
+    """
+    try:
+        return _FAMILIES[name]
+    except (KeyError, TypeError):
+        raise UnknownNameError("problem", name, _FAMILIES) from None
+
+
+def require_positive(**sizes: Any) -> None:
+    """Refuse sizes that are not positive integers.
+
+    Raises:
+        InputError: naming the first.
+    """
+    for name, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise InputError(f"{name} is {size!r}; expected an integer of at least 1")

@@ -1,0 +1,116 @@
+"""Synthetic problems: random networks of any size, with weights that keep values and derivatives alive."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..arrays import Array, float_dtype
+from ..layers import ACTIVATIONS, Dense, Layer
+from ..layers.activations import activation as find_activation
+from ..network import Network
+from .families import family, require_positive
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How to draw weights behind an activation phi that works around z: W ~ N(0, (gain/slope)^2 / inputs).
+
+    A layer's bias then moves the mean of ``W phi(z)`` back to z. Tangents grow by about ``gain`` per layer, values
+    stay around z: neither dies nor saturates at any depth. Values and slopes are those of phi at z, for relu the
+    root mean square of He et al., Delving deep into rectifiers (2015). ``spread`` is how far from z a standard
+    normal input may throw the first layer: less where phi's curvature would let the excursion grow.
+    """
+
+    z: float = 0.0
+    value: float = 0.0
+    slope: float = 1.0
+    gain: float = 1.0
+    spread: float = 1.0
+
+
+#: gains below 1 where phi's curvature would add to the growth; see ``Scale``
+SCALES: dict[str, Scale] = {
+    "identity": Scale(),
+    "tanh": Scale(),
+    "sin": Scale(),
+    "relu": Scale(slope=0.5**0.5),
+    "sigmoid": Scale(value=0.5, slope=0.25),
+    "softplus": Scale(value=float(np.log(2.0)), slope=0.5, gain=0.9),
+    "exp": Scale(value=1.0, gain=0.8, spread=0.2),
+    "square": Scale(z=0.5, value=0.25, gain=0.8, spread=0.2),
+}
+assert SCALES.keys() == ACTIVATIONS.keys()
+
+
+def dense(rng: np.random.Generator, inputs: int, outputs: int, activation: str, before: str | None = None) -> Dense:
+    """A random dense layer behind the activation ``before``, or behind the network's input; see :class:`Scale`."""
+    here = SCALES[activation]
+    source = SCALES[before] if before else Scale(gain=here.spread)
+    W = rng.standard_normal((outputs, inputs)) * (source.gain / source.slope / np.sqrt(inputs))
+    b = here.z - source.value * W.sum(axis=1) + 0.1 * here.spread * rng.standard_normal(outputs)
+    return Dense(W, b, activation)
+
+
+def dense_chain(rng: np.random.Generator, sizes: list[int], activation: str) -> list[Layer]:
+    """Dense layers through ``sizes``, the last one without activation."""
+    last = len(sizes) - 2
+    layers: list[Layer] = []
+    for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+        before = activation if index else None
+        layers.append(dense(rng, inputs, outputs, "identity" if index == last else activation, before))
+    return layers
+
+
+@family(n=5, m=4, depth=3, width=6)
+def mlp(
+    n: int,
+    m: int,
+    depth: int,
+    width: int = 64,
+    activation: str = "tanh",
+    seed: int = 0,
+    dtype: DTypeLike = np.float64,
+) -> Network:
+    """A multilayer perceptron R^n -> R^m of ``depth`` dense layers with ``width`` units between them.
+
+    Args:
+        n, m: inputs and outputs.
+        depth: dense layers; the last has no activation, so depth 1 is one affine map.
+        width: units of every hidden layer.
+        activation: of the hidden layers.
+        seed: of the weights.
+        dtype: float64 or float32.
+
+    Raises:
+        InputError: a size below 1. UnknownNameError: no such activation.
+    """
+    require_positive(n=n, m=m, depth=depth, width=width)
+    find_activation(activation)
+    sizes = [n, *[width] * (depth - 1), m]
+    layers = dense_chain(np.random.default_rng(seed), sizes, activation)
+    return Network(layers, name="mlp").astype(float_dtype(dtype))
+
+
+@family(n=4, p=5, q=3)
+def product(n: int, p: int | None = None, q: int | None = None, m: int = 1, seed: int = 0) -> Network:
+    """Three linear layers, so that the Jacobian is the plain product ``(m x q)(q x p)(p x n)``; p and q default to n.
+
+    Left to right it costs ``mqp + mpn`` multiply-adds (for m = 1 two vector-matrix products), right to left
+    ``qpn + mqn`` (a matrix-matrix product first).
+
+    Raises:
+        InputError: a size below 1.
+    """
+    p, q = n if p is None else p, n if q is None else q
+    require_positive(n=n, p=p, q=q, m=m)
+    rng = np.random.default_rng(seed)
+    shapes = ((p, n), (q, p), (m, q))
+    return Network([Dense(_scaled(rng, shape)) for shape in shapes], name="product")
+
+
+def _scaled(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
+    return np.asarray(rng.standard_normal(shape) / np.sqrt(shape[1]))
