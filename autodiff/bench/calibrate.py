@@ -3,46 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from ..machine.rates import Rates, kernels, rates
 from . import records
 from .measure import take_statistics
 from .records import Record
 
+KERNELS = tuple((kernel, dtype) for dtype in ("float64", "float32") for kernel in kernels(np.dtype(dtype)))
 SWEEP = "machine"  #: under which the records of the rates are kept
 
 
 class Calibration:
     """One kernel at one precision, as a pytest-benchmark test."""
 
-    def __init__(self, kernel: str, dtype: str) -> None:
-        self.kernel, self.dtype = kernel, dtype
+    def __init__(self, kernel: str, dtype: str, number: int = 1, path: Path | None = None) -> None:
+        self.kernel, self.dtype, self.number, self.path = kernel, dtype, number, path
 
-    def run(self, benchmark: Any, config: pytest.Config) -> None:
-        """Time the kernel, and record it if the session records."""
+    def run(self, benchmark: Any) -> None:
+        """Time the kernel, and record it if there is a record file."""
         kernel = kernels(np.dtype(self.dtype))[self.kernel]
         benchmark.name = f"{SWEEP}[{self.kernel}-{self.dtype}]"
         benchmark.group = SWEEP
         benchmark(kernel.run)
-        path = config.getoption("--records", None)
-        if path is None or benchmark.stats is None:
+        if self.path is None or benchmark.stats is None:
             return
-        record = Record(
-            sweep=SWEEP,
-            case=self.dtype,
-            engine=self.kernel,
-            number=config.getoption("--pass-number", 1),
-            dtype=self.dtype,
-            threads=config.getoption("--blas-threads", 1),
-            work=asdict(kernel.work),
-        )
+        record = Record(SWEEP, self.dtype, self.kernel, self.number, dtype=self.dtype, work=asdict(kernel.work))
         take_statistics(record, benchmark.stats)
-        records.append(path, record)
+        records.append(self.path, record)
 
 
 def rates_of(found: list[Record]) -> dict[str, Rates]:

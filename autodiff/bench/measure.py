@@ -21,10 +21,10 @@ from ..network import Network
 from ..problems import find_family
 from ..testing import reference_product, relative_error
 from . import records
+from .plan import VALUE
 from .records import Record
 from .sweep import Case
 
-VALUE = "value"  #: stands in an engine's place for the evaluation of f that derivatives are compared with
 DIRECTIONS = 6  #: random directions in which a Jacobian is compared with its reference
 MEMORY_SHARE = 0.8  #: of the memory that is free, what one measurement may take
 

@@ -6,17 +6,35 @@ elsewhere never notices that the package is installed.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from threadpoolctl import threadpool_limits
 
 from ..errors import AutodiffError
-from .measure import VALUE, Measurement
-from .sweep import Case, Sweep, load_all
+from .calibrate import KERNELS, Calibration
+from .folder import Request, read_request
+from .measure import MEMORY_SHARE, Measurement
+from .plan import plan
+from .sweep import load_all
 
-__all__ = ["measurement", "pytest_addoption", "pytest_configure", "pytest_generate_tests"]
+__all__ = ["calibration", "measurement", "pytest_addoption", "pytest_configure", "pytest_generate_tests"]
+
+
+@dataclass(frozen=True)
+class Session:
+    """What this pytest session measures, and where it records."""
+
+    request: Request
+    number: int
+    records: Path | None
+
+
+SESSION = pytest.StashKey[Session]()
+LIMIT = pytest.StashKey[Any]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,54 +44,66 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--engines", default="", metavar="A,B", help="measure these instead of the sweeps' own engines")
     group.addoption("--effort", default="default", choices=["quick", "default", "full"], help="which grid to run")
     group.addoption("--blas-threads", default=1, type=int, metavar="T", help="threads of BLAS (default 1)")
-    group.addoption("--records", default=None, type=Path, metavar="FILE", help="append a JSON line per measurement")
+    group.addoption("--records", type=Path, metavar="FILE", help="append a JSON line per measurement")
+    group.addoption("--request", type=Path, metavar="FILE", help="take sweeps, engines, effort and threads from here")
     group.addoption("--pass-number", default=1, type=int, metavar="K", help="the number of this pass, for the records")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hold BLAS to the threads that the records will name."""
-    threads = int(config.getoption("--blas-threads", 1))
-    config.stash[_LIMIT] = threadpool_limits(threads, user_api="blas")
+    """Settle what is measured, and hold BLAS and memory to what the records will say."""
+    try:
+        session = Session(_request(config), config.getoption("--pass-number", 1), config.getoption("--records", None))
+    except AutodiffError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[SESSION] = session
+    config.stash[LIMIT] = threadpool_limits(session.request.threads, user_api="blas")
+    if config.getoption("--request", None):  # a process of our own: better a MemoryError than being killed
+        _limit_memory()
 
 
-_LIMIT = pytest.StashKey[Any]()
+def _request(config: pytest.Config) -> Request:
+    path = config.getoption("--request", None)
+    if path is not None:
+        return read_request(path)
+    engines = [name for name in config.getoption("--engines", "").split(",") if name]
+    threads = config.getoption("--blas-threads", 1)
+    sweeps = load_all(config.getoption("--sweep", []))
+    return Request(sweeps, engines, config.getoption("--effort", "default"), 1, threads)
+
+
+def _limit_memory() -> None:
+    try:
+        import resource
+    except ImportError:
+        return
+    used = psutil.Process().memory_info().vms
+    limit = used + int(psutil.virtual_memory().available * MEMORY_SHARE)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per case and engine, the engines of a case next to each other in time."""
+    if "calibration" in metafunc.fixturenames:
+        metafunc.parametrize("calibration", KERNELS, ids=["-".join(one) for one in KERNELS], indirect=True)
     if "measurement" not in metafunc.fixturenames:
         return
-    config = metafunc.config
-    try:
-        sweeps = load_all(config.getoption("--sweep", []))
-        chosen = [name for name in config.getoption("--engines", "").split(",") if name]
-        planned = plan(sweeps, config.getoption("--effort", "default"), chosen)
-    except AutodiffError as error:
-        raise pytest.UsageError(str(error)) from None
+    session = metafunc.config.stash[SESSION]
+    request = session.request
     made = [
-        Measurement(
-            case,
-            engine,
-            config.getoption("--pass-number", 1),
-            int(config.getoption("--blas-threads", 1)),
-            config.getoption("--records", None),
-        )
-        for case, engine in planned
+        Measurement(case, engine, session.number, request.threads, session.records)
+        for case, engine in plan(request.sweeps, request.effort, request.engines)
     ]
     metafunc.parametrize("measurement", made, ids=[f"{one.case.sweep}-{one.id}" for one in made], indirect=True)
-
-
-def plan(sweeps: list[Sweep], effort: Any, engines: list[str]) -> list[tuple[Case, str]]:
-    """Every case with f itself first and then each of its engines."""
-    return [
-        (case, engine)
-        for sweep in sweeps
-        for case in sweep.cases(effort)
-        for engine in [VALUE, *(engines or case.series.engines)]
-    ]
 
 
 @pytest.fixture
 def measurement(request: pytest.FixtureRequest) -> Any:
     """The :class:`~autodiff.bench.measure.Measurement` of this test."""
     return request.param
+
+
+@pytest.fixture
+def calibration(request: pytest.FixtureRequest) -> Any:
+    """The :class:`~autodiff.bench.calibrate.Calibration` of this test."""
+    session = request.config.stash[SESSION]
+    return Calibration(*request.param, session.number, session.records)

@@ -1,0 +1,5 @@
+"""``python -m autodiff``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""The harness: sweep file, cases, verified measurements, records, statistics, plots, report."""

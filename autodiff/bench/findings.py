@@ -1,0 +1,202 @@
+"""What a run says: growth exponents, the crossover, who wins; each a table with a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from .statistics import Ratio, growth, zero_crossing
+from .sweep import Sweep
+from .table import Results
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the summary: a title, a sentence to read the table by, and the table."""
+
+    title: str
+    note: str
+    table: pd.DataFrame
+
+
+def findings(results: Results, sweeps: list[Sweep]) -> list[Section]:
+    """Every section that the run's sweeps give rise to."""
+    made = [exponents(results, sweeps), *(crossover(results, s) for s in sweeps if s.kind == "map")]
+    made += [products(results, s) for s in sweeps if s.kind == "ratio"]
+    made += [winners(results, s) for s in sweeps if s.kind == "bars"]
+    made.append(prediction(results))
+    made.append(missing(results))
+    return [section for section in made if section is not None and not section.table.empty]
+
+
+def exponents(results: Results, sweeps: list[Sweep]) -> Section:
+    """``time ~ axis^slope`` in the upper half of every sweep over one axis."""
+    rows = []
+    for sweep in (sweep for sweep in sweeps if len(sweep.axes) == 1):
+        axis, measured = sweep.axes[0], results.measured(sweep.name)
+        if f"key.{axis}" not in measured or not pd.api.types.is_numeric_dtype(measured[f"key.{axis}"]):
+            continue
+        for engine, own in measured.groupby("engine", sort=False):
+            fit = growth(own[f"key.{axis}"].tolist(), own["median_s"].tolist())
+            if fit:
+                text = f"[{fit.low:.2f}, {fit.high:.2f}]"
+                span = f"{axis} = {fit.first:.0f} to {fit.last:.0f} ({fit.points} points)"
+                rows.append((sweep.name, engine, f"{fit.slope:.2f}", text, span))
+    return Section(
+        "Growth",
+        "time ~ size^exponent, fitted in the upper half of each sweep. An exponent of 1 means that the derivative's "
+        "cost is proportional to the size; near 0, that the size costs nothing yet.",
+        pd.DataFrame(rows, columns=["sweep", "engine", "exponent", "95 % interval", "over"]),
+    )
+
+
+def log_ratios(results: Results, sweep: Sweep) -> pd.DataFrame:
+    """log2 of the first engine's time over the second's for a sweep over two axes, with its interval."""
+    first, second = engines_of(results, sweep)[:2]
+    (y, x), rows = sweep.axes[:2], []
+    for case, own in results.measured(sweep.name).groupby("case", sort=False):
+        ratio = results.ratio(sweep.name, str(case), first, second)
+        if ratio:
+            at = own.iloc[0]
+            rows.append((at[f"key.{y}"], at[f"key.{x}"], *np.log2([ratio.value, ratio.low, ratio.high])))
+    return pd.DataFrame(rows, columns=[y, x, "log2", "low", "high"])
+
+
+def engines_of(results: Results, sweep: Sweep) -> list[str]:
+    """The engines that were asked for in a sweep, in order."""
+    return list(dict.fromkeys(results.frame.loc[results.frame["sweep"] == sweep.name, "engine"]))
+
+
+def crossover(results: Results, sweep: Sweep) -> Section | None:
+    """Where the first two engines cost the same, for every value of the first axis."""
+    engines = engines_of(results, sweep)
+    if len(engines) < 2:
+        return None
+    (fixed, moving), table = sweep.axes[:2], log_ratios(results, sweep)
+    rows, quotients = [], []
+    for at, own in table.groupby(fixed):
+        crossings = [zero_crossing(np.log2(own[moving]).tolist(), own[name].tolist()) for name in ("log2", "low", "high")]
+        where = [None if c is None else 2**c for c in crossings]
+        if where[0] is None:
+            winner = engines[0] if own["log2"].mean() < 0 else engines[1]
+            rows.append((at, f"not reached: {winner} is faster throughout", "", ""))
+            continue
+        known = [w for w in where if w is not None]
+        quotients.append(where[0] / float(at))  # type: ignore[arg-type]
+        spread = f"[{min(known):.3g}, {max(known):.3g}]" if len(known) == 3 else "open"
+        rows.append((at, f"{where[0]:.3g}", spread, f"{quotients[-1]:.2f}"))
+    names = [fixed, f"{moving} at equal cost", "95 % interval", f"{moving}/{fixed}"]
+    note = f"{engines[0]} and {engines[1]} do not cost the same anywhere in this sweep."
+    if quotients:
+        note = (
+            f"{engines[0]} and {engines[1]} cost the same at {moving}/{fixed} = {np.median(quotients):.2f} (median; "
+            f"{min(quotients):.2f} to {max(quotients):.2f} over the rows that cross); counting multiplications says 1."
+        )
+    return Section(f"Crossover ({sweep.name})", note, pd.DataFrame(rows, columns=names))
+
+
+def products(results: Results, sweep: Sweep) -> Section | None:
+    """Measured ratio of the first two engines beside the ratio of their multiplication counts."""
+    table = ratio_table(results, sweep)
+    if table.empty:
+        return None
+    first, second = engines_of(results, sweep)[:2]
+    shown = pd.DataFrame(
+        {
+            sweep.axes[0]: table["size"].astype(int),
+            "measured": [str(Ratio(*row)) for row in table[["ratio", "low", "high"]].to_numpy()],
+            "by multiplications": table["counted"].map("{:.4g}".format),
+            "by the machine's rates": table["predicted"].map("{:.3g}".format),
+        }
+    )
+    note = (
+        f"{first} over {second}. A matrix-matrix product does more multiplications, but does them at arithmetic "
+        "speed; a vector-matrix product waits for memory, and small ones for the interpreter."
+    )
+    return Section(f"Matrix-matrix against vector-matrix ({sweep.name})", note, shown)
+
+
+def ratio_table(results: Results, sweep: Sweep) -> pd.DataFrame:
+    """Size, ratio with interval, and what counts and rates predict, for a sweep over one axis."""
+    rows, engines = [], engines_of(results, sweep)
+    if len(engines) < 2:
+        return pd.DataFrame()
+    first, second = engines[:2]
+    for case, own in results.measured(sweep.name).groupby("case", sort=False):
+        ratio = results.ratio(sweep.name, str(case), first, second)
+        if ratio is None:
+            continue
+        above, below = (results.work(sweep.name, str(case), name) for name in (first, second))
+        predicted = own.set_index("engine")["predicted_s"]
+        rows.append(
+            (
+                own.iloc[0][f"key.{sweep.axes[0]}"],
+                ratio.value,
+                ratio.low,
+                ratio.high,
+                above.fma / below.fma if below.fma else np.nan,
+                predicted[first] / predicted[second],
+            )
+        )
+    return pd.DataFrame(rows, columns=["size", "ratio", "low", "high", "counted", "predicted"])
+
+
+def winners(results: Results, sweep: Sweep) -> Section | None:
+    """The fastest engine of every case, and by how much."""
+    rows = []
+    for case, own in results.measured(sweep.name).groupby("case", sort=False):
+        ranked = own.sort_values("median_s")
+        best = ranked.iloc[0]
+        for _, row in ranked.iterrows():
+            ratio = results.ratio(sweep.name, str(case), str(row["engine"]), str(best["engine"]))
+            assert ratio is not None
+            fastest = row["engine"] == best["engine"]
+            verdict = "fastest" if fastest else f"{ratio} times" if ratio.decided else f"no difference: {ratio}"
+            rows.append(
+                (
+                    row["problem"],
+                    f"{row['m']} x {row['n']}",
+                    row["engine"],
+                    seconds_text(row["median_s"]),
+                    f"{row['cost_ratio']:.3g}",
+                    verdict,
+                )
+            )
+    if not rows:
+        return None
+    names = ["problem", "m x n", "engine", "time", "evaluations of f", "against the fastest"]
+    note = "What a derivative costs in evaluations of f. Reverse mode's gradient stays below 5 however many variables."
+    return Section(f"Who wins ({sweep.name})", note, pd.DataFrame(rows, columns=names))
+
+
+def prediction(results: Results) -> Section:
+    """How far the times are from what counts and rates predict."""
+    known = results.frame.dropna(subset=["predicted_s", "median_s"])
+    rows = []
+    for (sweep, engine), own in known.groupby(["sweep", "engine"], sort=False):
+        factor = own["median_s"] / own["predicted_s"]
+        low, middle, high = np.quantile(factor, [0.1, 0.5, 0.9])
+        rows.append((sweep, engine, f"{middle:.2f}", f"{low:.2f} to {high:.2f}"))
+    return Section(
+        "Measured over predicted",
+        "Predictions come from exact counts and four rates measured in this run: arithmetic, memory, transcendental "
+        "functions, calls. Far from 1, something happens that the counts do not know.",
+        pd.DataFrame(rows, columns=["sweep", "engine", "median", "80 % of the cases"]),
+    )
+
+
+def missing(results: Results) -> Section:
+    """What was asked for and not measured, with the reason."""
+    rows = results.frame[results.frame["status"] != "ok"]
+    shown = rows[["sweep", "case", "engine", "status", "reason"]].reset_index(drop=True)
+    return Section("Not measured", "Rows without a time, and why.", shown)
+
+
+def seconds_text(seconds: float) -> str:
+    """Seconds with three digits and a unit: ``12.3 us``."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"

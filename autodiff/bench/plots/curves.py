@@ -1,0 +1,77 @@
+"""Cost against one axis, with memory beside it where the sweep asks for that."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..statistics import growth
+from ..sweep import Sweep
+from ..table import Results
+from .style import GREY, bytes_axis, colour, marker, seconds_axis, size_axis
+
+LABELS = {"n": "inputs n", "m": "outputs m", "depth": "depth (layers)", "width": "width", "size": "size"}
+
+
+def draw_curves(figure: Figure, results: Results, sweep: Sweep) -> None:
+    """Time of every engine against the sweep's axis, and of f itself; bands hold the middle half of the rounds."""
+    axis = sweep.axes[0]
+    measured = results.measured(sweep.name)
+    panels = figure.subplots(1, 2 if sweep.memory else 1, squeeze=False)[0]
+    time = panels[0]
+    for engine, own in measured.groupby("engine", sort=False):
+        own = own.sort_values(f"key.{axis}")
+        _curve(time, results, sweep, str(engine), own, axis)
+    first = measured.drop_duplicates("case").sort_values(f"key.{axis}")
+    time.plot(first[f"key.{axis}"], first["value_s"], color=GREY, linestyle="--", linewidth=1.2, label="f itself")
+    time.set_ylabel("time of one call")
+    seconds_axis(time)
+    time.set_title(sweep.title or sweep.name)
+    time.legend(fontsize=9)
+    if sweep.memory:
+        _memory(panels[1], measured, axis)
+    for panel in panels:
+        size_axis(panel, sorted(measured[f"key.{axis}"].unique().tolist()))
+        panel.set_xlabel(LABELS.get(axis, axis))
+    figure.supxlabel(_fixed(measured, axis), fontsize=8, color=GREY)
+
+
+def _curve(axes: Axes, results: Results, sweep: Sweep, engine: str, own: pd.DataFrame, axis: str) -> None:
+    x = own[f"key.{axis}"].to_numpy(float)
+    fit = growth(x.tolist(), own["median_s"].tolist())
+    label = engine if fit is None else f"{engine}: ~ {axis}$^{{{fit.slope:.2f}}}$ from {axis} = {fit.first:.0f} on"
+    axes.plot(x, own["median_s"], color=colour(engine), marker=marker(engine), label=label)
+    quartiles = [
+        np.quantile(np.concatenate([*map(np.asarray, results.rounds(sweep.name, case, engine).values())]), [0.25, 0.75])
+        for case in own["case"]
+    ]
+    low, high = np.array(quartiles).T
+    axes.fill_between(x, low, high, color=colour(engine), alpha=0.2, linewidth=0)
+    if own["predicted_s"].notna().all():
+        axes.plot(x, own["predicted_s"], color=colour(engine), linestyle=":", linewidth=1.2)
+
+
+def _memory(axes: Axes, measured: pd.DataFrame, axis: str) -> None:
+    for engine, own in measured.groupby("engine", sort=False):
+        own = own.sort_values(f"key.{axis}")
+        axes.plot(
+            own[f"key.{axis}"], own["peak_bytes"].astype(float), color=colour(str(engine)), marker=marker(str(engine)),
+            label=str(engine),
+        )  # fmt: skip
+    axes.set_ylabel("peak memory of the engine")
+    bytes_axis(axes)
+    axes.set_title("Memory")
+    axes.legend(fontsize=9)
+
+
+def _fixed(measured: pd.DataFrame, axis: str) -> str:
+    """What the whole sweep has in common, and how to read the lines."""
+    one = measured.iloc[0]
+    keys = [name for name in measured if name.startswith("key.") and name not in (f"key.{axis}", "key.seed")]
+    fixed = ", ".join(sorted(f"{name[4:]} = {one[name]}" for name in keys))
+    threads = f"{one['threads']} thread{'s' if one['threads'] > 1 else ''}"
+    return f"{one['problem']}: {fixed}; {one['dtype']}, {threads}; band: middle half of the rounds, dotted: predicted"
+
+

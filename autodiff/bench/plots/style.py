@@ -1,0 +1,101 @@
+"""How every plot looks: the same colour for an engine everywhere, readable without colour too."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+# Okabe & Ito, Color Universal Design (2008)
+COLOURS = {
+    "forward": "#0072B2",
+    "reverse": "#D55E00",
+    "mixed": "#009E73",
+    "auto": "#CC79A7",
+    "explicit-forward": "#56B4E9",
+    "explicit-reverse": "#E69F00",
+    "finite-difference": "#888888",
+    "complex-step": "#000000",
+}
+MARKERS = {"forward": "o", "reverse": "s", "mixed": "D", "explicit-forward": "^", "explicit-reverse": "v"}
+OTHERS = ("#332288", "#117733", "#882255", "#999933", "#44AA99", "#661100")  # Tol's muted set, for further engines
+GREY = "#555555"
+
+SETTINGS = {
+    "font.size": 10,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5,
+    "svg.hashsalt": "autodiff",
+    "svg.fonttype": "none",
+}
+
+
+def colour(engine: str) -> str:
+    """The engine's colour, the same in every plot and every run."""
+    return COLOURS.get(engine) or OTHERS[zlib.crc32(engine.encode()) % len(OTHERS)]
+
+
+def marker(engine: str) -> str:
+    """The engine's marker."""
+    return MARKERS.get(engine, "X")
+
+
+def seconds_axis(axes: Axes) -> None:
+    """A logarithmic time axis in ns, us, ms and s; call it when everything is drawn."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(10, subs=(1.0,) if high > 1000 * low else (1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: unit_text(value, _SECONDS)))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def bytes_axis(axes: Axes) -> None:
+    """A logarithmic axis in bytes, KiB, MiB and GiB."""
+    axes.set_yscale("log", base=2)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: unit_text(value, _BYTES)))
+
+
+_SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+_BYTES = ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B"))
+
+
+def unit_text(value: float, units: Sequence[tuple[float, str]]) -> str:
+    """A number in the largest unit that it reaches."""
+    for scale, name in units:
+        if value >= scale * 0.999:
+            return f"{round(value / scale, 6):g} {name}"
+    return f"{value:g}"
+
+
+def size_axis(axes: Axes, sizes: Sequence[float]) -> None:
+    """A logarithmic axis whose ticks are the sizes of the sweep, thinned to what fits."""
+    axes.set_xscale("log", base=2)
+    step = max(1, -(-len(sizes) // 8))
+    shown = sorted(sizes)[::-1][::step][::-1]
+    axes.set_xticks(shown, [f"{size:g}" for size in shown])
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def save(draw: Callable[[Figure], None], path: Path, width: float = 7.0, height: float = 4.4) -> list[Path]:
+    """Draw a figure and write it as PNG and SVG; the same data gives the same bytes."""
+    with rc_context(SETTINGS):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        draw(figure)
+        written = [path.with_suffix(".png"), path.with_suffix(".svg")]
+        figure.savefig(written[0], dpi=150, metadata={"Software": None})
+        figure.savefig(written[1], metadata={"Date": None})
+    return written

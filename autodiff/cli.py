@@ -1,0 +1,180 @@
+"""The command line: the only place that prints and exits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from . import __version__
+from .errors import AutodiffError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .bench.folder import Folder
+    from .bench.report import Report
+    from .bench.sweep import Effort
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="What differentiating costs: forward against reverse mode of layered networks, measured.",
+    epilog="Exit status: 0 done, 1 the work failed or was interrupted, 2 the request was wrong.",
+)
+console = Console()
+errors = Console(stderr=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"autodiff {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def bench(
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option("--sweep", "-s", metavar="NAME|FILE", help="A shipped sweep or a TOML file; may be given again."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer points, short rounds, one pass: a look.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="More points, long rounds, five passes: for a paper.")] = False,
+    engines: Annotated[
+        str, typer.Option(metavar="A,B", help="Measure these engines instead of the sweeps' own.")
+    ] = "",
+    passes: Annotated[
+        int | None, typer.Option(min=1, max=100, help="How often everything is measured (default 3; quick 1, full 5).")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="BLAS threads; the processes are pinned to as many cores.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A new folder (default results/<time>-<host>).")
+    ] = None,
+) -> None:
+    """Run the sweeps: verify every engine, time it, write CSV, plots and a report, and print the summary.
+
+    Shipped sweeps: [bold]n[/], [bold]m[/] (cost against inputs and outputs), [bold]depth[/] (with memory),
+    [bold]grid[/] (the n x m map), [bold]products[/] (matrix-matrix against vector-matrix), [bold]real[/].
+    Each measurement is on disk before the next one starts; Ctrl-C keeps and reports what was measured.
+    """
+    from .bench.folder import Request, create
+    from .bench.run import check_threads, run
+    from .bench.sweep import load_all
+    from .engines import engine as find_engine
+
+    if quick and full:
+        raise typer.BadParameter("--quick and --full exclude each other")
+    effort: Effort = "quick" if quick else "full" if full else "default"
+    names = [name.strip() for name in engines.split(",") if name.strip()]
+    for name in names:
+        find_engine(name)
+    check_threads(threads)
+    request = Request(load_all(sweep or []), names, effort, passes or {"quick": 1, "default": 3, "full": 5}[effort], threads)
+    folder = create(out)
+    with _progress() as progress:
+        task = progress.add_task("measuring", total=None)
+        outcome = run(request, folder, lambda done, total: progress.update(task, completed=done, total=total))
+    _print_summary(outcome.report, folder)
+    for failure in outcome.failures:
+        errors.print(f"[red]error:[/] {failure}", highlight=False, soft_wrap=True)
+    if outcome.interrupted:
+        errors.print("interrupted: what was measured before is kept and reported", highlight=False)
+    if outcome.failures or outcome.interrupted or not outcome.report.wrong.empty:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.")]) -> None:
+    """Write CSV, plots and report of a run again, from its records, and print the summary."""
+    from .bench.folder import open_run
+    from .bench.report import write
+
+    opened, request = open_run(folder)
+    _print_summary(write(opened, request), opened)
+
+
+@app.command()
+def env(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print the machine as the measurements see it, and what is wrong with it."""
+    from .machine.host import environment
+
+    found = environment()
+    if as_json:
+        console.print_json(json.dumps(found))
+        return
+    table = Table(show_header=False, box=None)
+    for key, value in found.items():
+        if key != "warnings":
+            text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+            table.add_row(f"[bold]{key}[/]", text)
+    console.print(table)
+    for warning in found["warnings"] or ["nothing found that would make timings noisy"]:
+        console.print(f"[yellow]note:[/] {warning}", highlight=False)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=errors,
+        refresh_per_second=2,
+        transient=True,
+    )
+
+
+def _print_summary(made: Report, folder: Folder) -> None:
+    for note in made.notes:
+        console.print(f"[yellow]note:[/] {note}", highlight=False, soft_wrap=True)
+    for section in made.sections:
+        console.print()
+        console.print(f"[bold]{section.title}[/]", highlight=False)
+        console.print(section.note, highlight=False)
+        console.print(_table(section.table))
+    console.print()
+    console.print(f"{len(made.files)} files written to", highlight=False, end=" ")
+    console.print(str(folder.path), highlight=False, soft_wrap=True)
+    console.print(f"start with {folder.report}", highlight=False, soft_wrap=True)
+
+
+def _table(frame: pd.DataFrame) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in frame.columns:
+        table.add_column(str(name), overflow="fold")
+    for row in frame.astype(str).to_numpy().tolist():
+        table.add_row(*(cell.replace("[", r"\[") for cell in row))
+    return table
+
+
+def main() -> None:
+    """The console script: errors that the package raises on purpose become one line and exit status 2."""
+    try:
+        app()
+    except AutodiffError as error:
+        errors.print(f"[red]error:[/] {str(error).replace('[', chr(92) + '[')}", highlight=False, soft_wrap=True)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()
