@@ -90,7 +90,8 @@ def gradient(network: Network, x: object, engine: str = "reverse", wrt: str = "i
         UnsupportedError: the network has more than one output. Else what :func:`jacobian` raises.
     """
     point = as_vector(x, _network(network).n, "x", network.dtype)
-    return _prepare(network, engine, wrt, "gradient")(point)[0]
+    g: Array = _prepare(network, engine, wrt, "gradient")(point)[0]
+    return g
 
 
 def value_and_gradient(network: Network, x: object, engine: str = "reverse", wrt: str = "input") -> tuple[float, Array]:

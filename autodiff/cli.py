@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -29,6 +30,7 @@ app = typer.Typer(
     help="What differentiating costs: forward against reverse mode of layered networks, measured.",
     epilog="Exit status: 0 done, 1 the work failed or was interrupted, 2 the request was wrong.",
 )
+UsageError: type[Exception] = typer.BadParameter.__mro__[2]  # click's, wherever typer keeps it
 console = Console()
 errors = Console(stderr=True)
 
@@ -56,9 +58,7 @@ def bench(
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points, short rounds, one pass: a look.")] = False,
     full: Annotated[bool, typer.Option("--full", help="More points, long rounds, five passes: for a paper.")] = False,
-    engines: Annotated[
-        str, typer.Option(metavar="A,B", help="Measure these engines instead of the sweeps' own.")
-    ] = "",
+    engines: Annotated[str, typer.Option(metavar="A,B", help="Measure these engines instead of the sweeps' own.")] = "",
     passes: Annotated[
         int | None, typer.Option(min=1, max=100, help="How often everything is measured (default 3; quick 1, full 5).")
     ] = None,
@@ -82,17 +82,21 @@ def bench(
         raise typer.BadParameter("--quick and --full exclude each other")
     effort: Effort = "quick" if quick else "full" if full else "default"
     names = [name.strip() for name in engines.split(",") if name.strip()]
+    if engines and not names:
+        raise typer.BadParameter("--engines names no engine")
     for name in names:
         find_engine(name)
     check_threads(threads)
-    request = Request(load_all(sweep or []), names, effort, passes or {"quick": 1, "default": 3, "full": 5}[effort], threads)
+    request = Request(
+        load_all(sweep or []), names, effort, passes or {"quick": 1, "default": 3, "full": 5}[effort], threads
+    )
     folder = create(out)
     with _progress() as progress:
         task = progress.add_task("measuring", total=None)
         outcome = run(request, folder, lambda done, total: progress.update(task, completed=done, total=total))
     _print_summary(outcome.report, folder)
     for failure in outcome.failures:
-        errors.print(f"[red]error:[/] {failure}", highlight=False, soft_wrap=True)
+        errors.print(f"[red]error:[/] {escape(failure)}", highlight=False, soft_wrap=True)
     if outcome.interrupted:
         errors.print("interrupted: what was measured before is kept and reported", highlight=False)
     if outcome.failures or outcome.interrupted or not outcome.report.wrong.empty:
@@ -146,7 +150,7 @@ def _progress() -> Progress:
 
 def _print_summary(made: Report, folder: Folder) -> None:
     for note in made.notes:
-        console.print(f"[yellow]note:[/] {note}", highlight=False, soft_wrap=True)
+        console.print(f"[yellow]note:[/] {escape(note)}", highlight=False, soft_wrap=True)
     for section in made.sections:
         console.print()
         console.print(f"[bold]{section.title}[/]", highlight=False)
@@ -163,17 +167,31 @@ def _table(frame: pd.DataFrame) -> Table:
     for name in frame.columns:
         table.add_column(str(name), overflow="fold")
     for row in frame.astype(str).to_numpy().tolist():
-        table.add_row(*(cell.replace("[", r"\[") for cell in row))
+        table.add_row(*map(escape, row))
     return table
 
 
 def main() -> None:
-    """The console script: errors that the package raises on purpose become one line and exit status 2."""
+    """The console script: whatever is wrong with a request becomes one line and exit status 2."""
     try:
-        app()
+        status = app(standalone_mode=False)
+    except typer.Abort:
+        status = 1
     except AutodiffError as error:
-        errors.print(f"[red]error:[/] {str(error).replace('[', chr(92) + '[')}", highlight=False, soft_wrap=True)
-        raise SystemExit(2) from None
+        status = _fail(str(error))
+    except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # type: ignore[attr-defined]
+            raise SystemExit(2) from None
+        context = getattr(error, "ctx", None)
+        hint = f" (see {context.command_path} --help)" if context else ""
+        status = _fail(error.format_message().rstrip(".") + hint)  # type: ignore[attr-defined]
+    raise SystemExit(status or 0)
+
+
+def _fail(message: str) -> int:
+    errors.print(f"[red]error:[/] {escape(' '.join(message.split()))}", highlight=False, soft_wrap=True)
+    return 2
 
 
 if __name__ == "__main__":

@@ -42,12 +42,12 @@ def exponents(results: Results, sweeps: list[Sweep]) -> Section:
             fit = growth(own[f"key.{axis}"].tolist(), own["median_s"].tolist())
             if fit:
                 text = f"[{fit.low:.2f}, {fit.high:.2f}]"
-                span = f"{axis} = {fit.first:.0f} to {fit.last:.0f} ({fit.points} points)"
+                span = f"{axis} = {fit.first:.0f} to {fit.last:.0f}"
                 rows.append((sweep.name, engine, f"{fit.slope:.2f}", text, span))
     return Section(
         "Growth",
-        "time ~ size^exponent, fitted in the upper half of each sweep. An exponent of 1 means that the derivative's "
-        "cost is proportional to the size; near 0, that the size costs nothing yet.",
+        "time ~ size^exponent, fitted in the upper half of each sweep, and where the time grows tenfold only from "
+        "there on. An exponent of 1 means a cost proportional to the size; near 0, that the size costs almost nothing.",
         pd.DataFrame(rows, columns=["sweep", "engine", "exponent", "95 % interval", "over"]),
     )
 
@@ -77,7 +77,9 @@ def crossover(results: Results, sweep: Sweep) -> Section | None:
     (fixed, moving), table = sweep.axes[:2], log_ratios(results, sweep)
     rows, quotients = [], []
     for at, own in table.groupby(fixed):
-        crossings = [zero_crossing(np.log2(own[moving]).tolist(), own[name].tolist()) for name in ("log2", "low", "high")]
+        crossings = [
+            zero_crossing(np.log2(own[moving]).tolist(), own[name].tolist()) for name in ("log2", "low", "high")
+        ]
         where = [None if c is None else 2**c for c in crossings]
         if where[0] is None:
             winner = engines[0] if own["log2"].mean() < 0 else engines[1]
@@ -153,7 +155,7 @@ def winners(results: Results, sweep: Sweep) -> Section | None:
             ratio = results.ratio(sweep.name, str(case), str(row["engine"]), str(best["engine"]))
             assert ratio is not None
             fastest = row["engine"] == best["engine"]
-            verdict = "fastest" if fastest else f"{ratio} times" if ratio.decided else f"no difference: {ratio}"
+            verdict = "fastest" if fastest else f"{ratio}" if ratio.decided else f"{ratio}: no difference"
             rows.append(
                 (
                     row["problem"],
@@ -166,7 +168,7 @@ def winners(results: Results, sweep: Sweep) -> Section | None:
             )
     if not rows:
         return None
-    names = ["problem", "m x n", "engine", "time", "evaluations of f", "against the fastest"]
+    names = ["problem", "m x n", "engine", "time", "evaluations of f", "times the fastest"]
     note = "What a derivative costs in evaluations of f. Reverse mode's gradient stays below 5 however many variables."
     return Section(f"Who wins ({sweep.name})", note, pd.DataFrame(rows, columns=names))
 

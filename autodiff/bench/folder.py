@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import time
 from dataclasses import dataclass
@@ -149,4 +148,4 @@ def write_json(path: Path, data: Any) -> None:
     """Write indented JSON, whole or not at all."""
     part = path.with_suffix(path.suffix + ".part")
     part.write_text(json.dumps(data, indent=2, sort_keys=False, default=str) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    part.replace(path)

@@ -106,4 +106,5 @@ def measurement(request: pytest.FixtureRequest) -> Any:
 def calibration(request: pytest.FixtureRequest) -> Any:
     """The :class:`~autodiff.bench.calibrate.Calibration` of this test."""
     session = request.config.stash[SESSION]
-    return Calibration(*request.param, session.number, session.records)
+    kernel, dtype = request.param
+    return Calibration(kernel, dtype, session.number, session.records)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,10 +60,11 @@ class Ratio:
         return self.low > 1 or self.high < 1
 
     def __str__(self) -> str:
-        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+        digits = max(0, 2 - math.floor(math.log10(self.value))) if self.value > 0 else 2
+        return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
 
-def paired_ratio(above: dict[int, Sequence[float]], below: dict[int, Sequence[float]]) -> Ratio | None:
+def paired_ratio(above: Mapping[int, Sequence[float]], below: Mapping[int, Sequence[float]]) -> Ratio | None:
     """``above / below`` over the passes that both were measured in, each ratio taken within a pass."""
     shared = sorted(above.keys() & below.keys())
     if not shared:
@@ -92,21 +93,31 @@ class Exponent:
         return f"{self.slope:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
+DOMINANT = 10.0  #: the size dominates where the time is this many times that of the smallest size
+ENOUGH = 3  #: points that a slope with an error needs; two have none
+
+
 def growth(sizes: Sequence[float], seconds: Sequence[float]) -> Exponent | None:
     """The slope of log time against log size in the upper half of a sweep, by least squares.
 
-    None with fewer than three sizes there: two points have a slope but no error.
+    Where the upper half holds enough points at which the size dominates, only those are fitted, so that a constant
+    part does not hide how the rest grows. None with fewer than three points.
     """
     order = np.argsort(sizes)
-    x, y = np.log(np.asarray(sizes, float)[order]), np.log(np.asarray(seconds, float)[order])
-    upper = x >= (x[0] + x[-1]) / 2 - 1e-9
-    x, y = x[upper], y[upper]
-    if x.size < 3:
+    known = np.asarray(sizes, float)[order]
+    x, y = np.log(known), np.log(np.asarray(seconds, float)[order])
+    chosen = x >= (x[0] + x[-1]) / 2 - 1e-9
+    dominant = chosen & (y >= y[0] + math.log(DOMINANT))
+    if dominant.sum() >= ENOUGH:
+        chosen = dominant
+    count = int(chosen.sum())
+    if count < ENOUGH:
         return None
-    fit = stats.linregress(x, y)
-    margin = float(stats.t.ppf(0.5 + CONFIDENCE / 2, x.size - 2) * fit.stderr)
-    slope = float(fit.slope)
-    return Exponent(slope, slope - margin, slope + margin, math.exp(x[0]), math.exp(x[-1]), int(x.size))
+    fit = stats.linregress(x[chosen], y[chosen])
+    slope, error = float(fit.slope), float(fit.stderr)
+    margin = float(stats.t.ppf(0.5 + CONFIDENCE / 2, count - 2)) * (error if math.isfinite(error) else 0.0)
+    first, last = known[chosen][[0, -1]].tolist()
+    return Exponent(slope, slope - margin, slope + margin, first, last, count)
 
 
 def zero_crossing(x: Sequence[float], y: Sequence[float]) -> float | None:

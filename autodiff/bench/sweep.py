@@ -57,10 +57,10 @@ class Series(BaseModel):
         for table in (self.grid, self.quick, self.full):
             for key, value in table.items():
                 _check_values(key, value)
-        for table in ("quick", "full"):
-            for key in getattr(self, table):
+        for name, table in (("quick", self.quick), ("full", self.full)):
+            for key in table:
                 if key not in self.grid:
-                    raise UnknownNameError(f"key in [{table}] (it may only replace keys of [grid])", key, self.grid)
+                    raise UnknownNameError(f"key in [{name}] (it may only replace keys of [grid])", key, self.grid)
         find_family(self.problem).check(**{key: _first(value) for key, value in self.grid.items()})
         return self
 

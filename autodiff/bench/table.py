@@ -20,11 +20,14 @@ from .records import Record
 from .statistics import Ratio, bootstrap_medians, interval, paired_ratio
 from .sweep import Case
 
-COLUMNS = (
-    "case problem sweep operation engine wrt n m depth width dtype threads parameters status reason passes rounds "
-    "iterations min_s median_s mean_s stddev_s iqr_s ci_low_s ci_high_s value_s cost_ratio flops bytes_moved "
-    "predicted_s prepare_s peak_bytes max_error"
-).split()
+# fmt: off
+COLUMNS = [
+    "case", "problem", "sweep", "operation", "engine", "wrt", "n", "m", "depth", "width", "dtype", "threads",
+    "parameters", "status", "reason", "passes", "rounds", "iterations", "min_s", "median_s", "mean_s", "stddev_s",
+    "iqr_s", "ci_low_s", "ci_high_s", "value_s", "cost_ratio", "flops", "bytes_moved", "predicted_s", "prepare_s",
+    "peak_bytes", "max_error",
+]
+# fmt: on
 INTEGERS = ("n", "m", "depth", "width", "threads", "parameters", "passes", "rounds", "iterations")
 WHOLE = ("flops", "bytes_moved", "peak_bytes")  #: integers that a row may lack
 NOT_RUN = "not run"
@@ -70,7 +73,10 @@ class Results:
         rows = self.frame[(self.frame["sweep"] == sweep) & (self.frame["status"] == "ok")]
         names = zip(rows["case"], rows["engine"], strict=True)
         keys = [self._by_key[sweep, str(case), str(engine)][0].keywords for case, engine in names]
-        return rows.assign(**{f"key.{k}": [one.get(k) for one in keys] for k in {k for one in keys for k in one}})
+        made = rows.copy()
+        for name in sorted({key for one in keys for key in one}):
+            made[f"key.{name}"] = [one.get(name) for one in keys]
+        return made
 
     def _row(self, case: Case, engine: str) -> dict[str, Any]:
         series = case.series

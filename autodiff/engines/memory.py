@@ -39,7 +39,8 @@ class ChainMemory:
     @property
     def nbytes(self) -> int:
         """Bytes that :meth:`allocate` takes."""
-        return (self._primal[-1].stop + self._residual[-1].stop + self._scratch) * self._itemsize
+        elements: int = self._primal[-1].stop + self._residual[-1].stop + self._scratch
+        return elements * self._itemsize
 
     def allocate(self) -> None:
         """Take the memory and hand every derivative its part."""

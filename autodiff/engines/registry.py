@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 from ..errors import AutodiffError, UnknownNameError
 from .auto import Auto
@@ -33,14 +33,14 @@ def _factories() -> dict[str, Callable[[], Engine]]:
     return found
 
 
-def _loader(point: object) -> Callable[[], Engine]:
+def _loader(point: EntryPoint) -> Callable[[], Engine]:
     def load() -> Engine:
         try:
-            made = point.load()()  # type: ignore[attr-defined]
+            made = point.load()()
         except Exception as error:
-            raise AutodiffError(f"engine {point.name} ({point.value}) cannot be loaded: {error}") from error  # type: ignore[attr-defined]
+            raise AutodiffError(f"engine {point.name} ({point.value}) cannot be loaded: {error}") from error
         if not isinstance(made, Engine):
-            raise AutodiffError(f"engine {point.name} ({point.value}) is no autodiff.engines.Engine")  # type: ignore[attr-defined]
+            raise AutodiffError(f"engine {point.name} ({point.value}) is no autodiff.engines.Engine")
         return made
 
     return load

@@ -18,10 +18,10 @@ from .work import NOTHING, Work, passes, product
 
 
 def matrix_product(A: Array, B: Array, out: Array | None) -> Array:
-    """``A @ B`` into ``out``: ``np.dot`` costs 0.4 microseconds less than ``np.matmul``, but needs ``out`` contiguous."""
+    """``A @ B`` into ``out``; ``np.dot`` is 0.4 microseconds faster than ``np.matmul`` but needs ``out`` contiguous."""
     if out is not None and out.flags.c_contiguous:
-        return np.dot(A, B, out=out)  # type: ignore[no-any-return]
-    return np.matmul(A, B, out=out)  # type: ignore[no-any-return]
+        return np.dot(A, B, out=out)
+    return np.matmul(A, B, out=out)
 
 
 class Dense(Layer):
@@ -197,7 +197,8 @@ class DenseDerivative(_Affine):
         if self.linear:
             return U
         room = self.scratch[: U.size]
-        return np.multiply(U, self.d, out=room.reshape(U.shape) if room.size == U.size else None)
+        scaled: Array = np.multiply(U, self.d, out=room.reshape(U.shape) if room.size == U.size else None)
+        return scaled
 
     def jvp_params(self, T: Array, out: Array | None = None) -> Array:
         W_dot, b_dot = _split_columns(self.layer, T)
@@ -298,11 +299,12 @@ class BatchedDenseDerivative(_Affine):
 
     def _scaled(self, U: Array) -> Array:
         """``U diag(D)`` as (k, size, m), in the scratch memory where it fits."""
-        blocks = U.reshape(U.shape[0], self.size, self.m)
+        blocks: Array = U.reshape(U.shape[0], self.size, self.m)
         if self.linear:
             return blocks
         room = self.scratch[: U.size]
-        return np.multiply(blocks, self.D, out=room.reshape(blocks.shape) if room.size == U.size else None)
+        scaled: Array = np.multiply(blocks, self.D, out=room.reshape(blocks.shape) if room.size == U.size else None)
+        return scaled
 
     def vjp(self, U: Array, out: Array | None = None) -> Array:
         return self._pull(self._scaled(U), out)

@@ -84,7 +84,8 @@ class CrossEntropy(Layer):
 
     def one_hot(self) -> Array:
         """The labels as rows of the identity, (samples, classes)."""
-        return np.eye(self.classes)[self.labels]
+        rows: Array = np.eye(self.classes)[self.labels]
+        return rows
 
     def function(self, x: Any, params: Any, xp: Any = np) -> Any:
         scores = x.reshape(*x.shape[:-1], self.labels.size, self.classes)

@@ -62,7 +62,9 @@ def load_warnings() -> list[str]:
     found = []
     load, cores = psutil.getloadavg()[0], os.cpu_count() or 1
     if load / cores > BUSY:
-        found.append(f"the load average is {load:.1f} on {cores} cores: other programs are running, timings will be noisy")
+        found.append(
+            f"the load average is {load:.1f} on {cores} cores: other programs are running, timings will be noisy"
+        )
     governor = _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     if governor not in (None, "performance"):
         found.append(f"the frequency governor is {governor!r}; 'performance' gives steadier timings")

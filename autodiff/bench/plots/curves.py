@@ -69,9 +69,8 @@ def _memory(axes: Axes, measured: pd.DataFrame, axis: str) -> None:
 def _fixed(measured: pd.DataFrame, axis: str) -> str:
     """What the whole sweep has in common, and how to read the lines."""
     one = measured.iloc[0]
-    keys = [name for name in measured if name.startswith("key.") and name not in (f"key.{axis}", "key.seed")]
-    fixed = ", ".join(sorted(f"{name[4:]} = {one[name]}" for name in keys))
+    names = [str(name) for name in measured.columns]
+    keys = [name for name in names if name.startswith("key.") and name not in (f"key.{axis}", "key.seed")]
+    fixed = ", ".join(f"{name[4:]} = {one[name]}" for name in keys)
     threads = f"{one['threads']} thread{'s' if one['threads'] > 1 else ''}"
     return f"{one['problem']}: {fixed}; {one['dtype']}, {threads}; band: middle half of the rounds, dotted: predicted"
-
-

@@ -23,7 +23,12 @@ def draw_map(figure: Figure, results: Results, sweep: Sweep) -> None:
     limit = float(np.nanmax(np.abs(values))) or 1.0
     shades = LinearSegmentedColormap.from_list("modes", [colour(first), "#FFFFFF", colour(second)])
     mesh = axes.imshow(
-        values, origin="lower", cmap=shades, norm=TwoSlopeNorm(0.0, -limit, limit), aspect="auto", interpolation="nearest"
+        values,
+        origin="lower",
+        cmap=shades,
+        norm=TwoSlopeNorm(0.0, -limit, limit),
+        aspect="auto",
+        interpolation="nearest",
     )
     small = values.size <= 64
     for row, column in np.argwhere(~np.isnan(values)) if small else ():

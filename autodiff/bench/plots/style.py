@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ MARKERS = {"forward": "o", "reverse": "s", "mixed": "D", "explicit-forward": "^"
 OTHERS = ("#332288", "#117733", "#882255", "#999933", "#44AA99", "#661100")  # Tol's muted set, for further engines
 GREY = "#555555"
 
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 12,
     "axes.titleweight": "bold",

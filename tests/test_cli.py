@@ -1,0 +1,172 @@
+"""The command line as a user types it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+TINY = """
+name = "tiny"
+problem = "mlp"
+engines = ["forward", "reverse"]
+[grid]
+n = [1, 2, 4, 8]
+m = 1
+depth = 2
+width = 4
+[quick]
+n = [1, 2, 4, 8, 16]
+"""
+BIG = """
+name = "big"
+problem = "mlp"
+engines = ["reverse"]
+[grid]
+n = [2, 10000000]
+m = [3, 10000000]
+depth = 2
+width = 4
+"""
+
+
+def autodiff(*arguments, cwd, **keywords):
+    command = [sys.executable, "-m", "autodiff", *map(str, arguments)]
+    environment = os.environ | {"COLUMNS": "120", "NO_COLOR": "1"}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, **keywords)
+
+
+def test_a_whole_run(tmp_path):
+    (tmp_path / "tiny.toml").write_text(TINY)
+    done = autodiff("bench", "--sweep", "tiny.toml", "--quick", "--passes", 2, "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Growth" in done.stdout
+    assert "start with run/report.md" in done.stdout
+    frame = pd.read_csv(tmp_path / "run" / "results.csv")
+    assert frame[["case", "engine", "status", "passes"]].to_numpy().tolist() == [
+        [f"n{n}-m1-d2-w4", engine, "ok", 2] for n in (1, 2, 4, 8, 16) for engine in ("forward", "reverse")
+    ]
+    assert (frame["max_error"] < 1e-12).all()
+    assert frame[["median_s", "predicted_s", "peak_bytes", "cost_ratio", "flops"]].notna().all().all()
+    for name in ("tiny.png", "tiny.svg", "report.md", "run.json", "records.jsonl"):
+        assert (tmp_path / "run" / name).stat().st_size > 0
+    environment = json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert environment["blas"]["threads"] == environment["threads"] == 1
+    data = json.loads((tmp_path / "run" / "pytest-benchmark-2.json").read_text())
+    assert "tiny[reverse-n16-m1-d2-w4]" in [one["name"] for one in data["benchmarks"]]
+
+    again = autodiff("bench", "--sweep", "tiny.toml", "--out", "run", cwd=tmp_path)
+    assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+    assert "already holds a run; nothing is overwritten" in again.stderr
+
+    before = (tmp_path / "run" / "results.csv").read_bytes()
+    reported = autodiff("report", "run", cwd=tmp_path)
+    assert reported.returncode == 0
+    assert (tmp_path / "run" / "results.csv").read_bytes() == before
+
+
+def test_cases_that_do_not_fit_are_skipped_and_the_rest_runs(tmp_path):
+    (tmp_path / "big.toml").write_text(BIG)
+    done = autodiff("bench", "-s", "big.toml", "--quick", "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    frame = pd.read_csv(tmp_path / "run" / "results.csv")
+    assert sorted(frame["status"]) == ["ok", "skipped", "skipped", "skipped"] or set(frame["status"]) == {
+        "ok",
+        "skipped",
+    }
+    worst = frame[(frame["n"] == 10**7) & (frame["m"] == 10**7)].iloc[0]
+    assert worst["status"] == "skipped"
+    assert "800,000,000,000,000 bytes" in worst["reason"]
+    assert "Not measured" in done.stdout
+
+
+def test_ctrl_c_keeps_what_was_measured(tmp_path):
+    (tmp_path / "tiny.toml").write_text(TINY)
+    command = [sys.executable, "-m", "autodiff", "bench", "-s", "tiny.toml", "--passes", "50", "--out", "run"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    records = tmp_path / "run" / "records.jsonl"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and (not records.exists() or records.read_bytes().count(b"\n") < 12):
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1, out + err
+    assert "interrupted: what was measured before is kept and reported" in err
+    frame = pd.read_csv(tmp_path / "run" / "results.csv")
+    assert len(frame) == 8
+    assert "ok" in set(frame["status"])
+    assert set(frame["status"]) <= {"ok", "not run"}
+    assert (tmp_path / "run" / "report.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bench", "--sweep", "dept"], "unknown sweep 'dept'; did you mean depth"),
+        (["bench", "--sweep", "missing.toml"], "missing.toml: No such file or directory"),
+        (["bench", "--engines", "revers"], "unknown engine 'revers'; did you mean reverse"),
+        (["bench", "--engines", ","], "--engines names no engine"),
+        (["bench", "--threads", "4096"], "--threads is 4096; this process may use 1 to"),
+        (["bench", "--quick", "--full"], "--quick and --full exclude each other"),
+        (["bench", "--passes", "0"], "greater than or equal to 1"),
+        (["bench", "--out", "/proc/nothing"], "cannot be written"),
+        (["report", "nowhere"], "nowhere holds no run"),
+        (["bnech"], "No such command 'bnech'"),
+        (["bench", "--swep", "n"], "No such option"),
+    ],
+)
+def test_wrong_requests_get_one_line_and_status_2(tmp_path, arguments, message):
+    done = autodiff(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_and_version(tmp_path):
+    assert "0 done, 1 the work failed" in autodiff("--help", cwd=tmp_path).stdout
+    for command in ("bench", "report", "env"):
+        assert autodiff(command, "--help", cwd=tmp_path).returncode == 0
+    assert autodiff("--version", cwd=tmp_path).stdout.startswith("autodiff ")
+    found = json.loads(autodiff("env", "--json", cwd=tmp_path).stdout)
+    assert found["blas"]["library"]
+    assert "processor" in autodiff("env", cwd=tmp_path).stdout
+
+
+def test_importing_the_package_loads_numpy_only(tmp_path):
+    heavy = [
+        "pandas",
+        "matplotlib",
+        "pytest",
+        "scipy",
+        "sklearn",
+        "pydantic",
+        "typer",
+        "rich",
+        "psutil",
+        "threadpoolctl",
+    ]
+    code = f"import autodiff, sys; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_benchmarks_are_ordinary_pytest_modules(tmp_path):
+    """Options of pytest and of pytest-benchmark work on the folder; here: collect, select, disable."""
+    from autodiff.bench.sweep import shipped_folder
+
+    base = [sys.executable, "-m", "pytest", str(shipped_folder()), "-p", "no:randomly", "-q"]
+    one = "n-reverse-n4-m1-d16-w64"
+    collected = subprocess.run([*base, "--collect-only", "-k", one], capture_output=True, text=True, cwd=tmp_path)
+    assert f"test_sweep[{one}]" in collected.stdout
+    disabled = subprocess.run([*base, "--benchmark-disable", "-k", one], capture_output=True, text=True, cwd=tmp_path)
+    assert "1 passed" in disabled.stdout
+    wrong = subprocess.run([*base, "--sweep", "dept"], capture_output=True, text=True, cwd=tmp_path)
+    assert wrong.returncode == 4
+    assert "did you mean depth" in wrong.stderr + wrong.stdout

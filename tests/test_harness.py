@@ -1,0 +1,231 @@
+"""From a measurement to a report, in one process."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+from autodiff.bench import folder as folders
+from autodiff.bench import measure, records, report
+from autodiff.bench.folder import Folder, Request
+from autodiff.bench.records import Record
+from autodiff.bench.sweep import load, parse
+from autodiff.bench.table import COLUMNS
+from autodiff.errors import InputError
+from autodiff.machine.blas import blas_info, kernel_warning, thread_environment
+from autodiff.machine.host import environment
+
+TINY = {"name": "tiny", "problem": "mlp", "engines": ["forward", "reverse"], "grid": {"n": 3, "m": 2, "depth": 2}}
+
+
+class FakeStats:
+    """What pytest-benchmark hands over."""
+
+    iterations = 10
+    stats = SimpleNamespace(
+        data=list(np.linspace(1e-6, 2e-6, 200)), rounds=200, min=1e-6, median=1.5e-6, mean=1.5e-6, stddev=3e-7, iqr=5e-7
+    )
+
+
+class FakeBenchmark:
+    """Stands in for the fixture where nothing is timed."""
+
+    def __init__(self):
+        self.name = self.group = ""
+        self.stats, self.extra_info, self.calls = None, {}, 0
+
+    def __call__(self, function, *args):
+        self.calls += 1
+        self.stats = FakeStats
+        return function(*args)
+
+
+def measured(tmp_path, engine="reverse", sweep=TINY, expected=None):
+    """Run one measurement and read its record back."""
+    path, benchmark = tmp_path / "records.jsonl", FakeBenchmark()
+    one = measure.Measurement(parse(sweep, "tiny").cases()[0], engine, 1, 1, path)
+    if expected:
+        with pytest.raises(expected):
+            one.run(benchmark)
+    else:
+        one.run(benchmark)
+    found, problems = records.read(path)
+    assert not problems
+    return found[0], benchmark
+
+
+@pytest.mark.parametrize("operation", ["jacobian", "jvp", "vjp", "value"])
+@pytest.mark.parametrize("engine", ["forward", "reverse", "value", "auto", "finite-difference", "complex-step"])
+def test_a_measurement_is_verified_and_recorded(tmp_path, engine, operation):
+    chosen = ad.engine("reverse" if engine == "value" else engine)
+    skip = engine != "value" and operation != "value" and operation not in chosen.operations
+    sweep = (
+        TINY | {"operation": operation, "seeds": 2} if operation in ("jvp", "vjp") else TINY | {"operation": operation}
+    )
+    record, benchmark = measured(tmp_path, engine, sweep, pytest.skip.Exception if skip else None)
+    if skip:
+        assert record.status == "unsupported"
+        assert record.reason
+        assert not benchmark.calls
+        return
+    assert record.status == "ok"
+    assert record.max_error < (1e-6 if engine == "finite-difference" else 1e-12)
+    assert (record.n, record.m, record.depth, record.width) == (3, 2, 2, 64)
+    assert len(record.seconds) == records.ROUNDS_KEPT
+    assert record.peak_bytes > 0
+    assert benchmark.name == f"tiny[{engine}-n3-m2-d2]"
+    assert benchmark.extra_info["engine"] == engine
+
+
+def test_a_wrong_engine_is_recorded_and_never_timed(tmp_path, monkeypatch):
+    class Wrong(type(ad.engine("reverse"))):
+        name = "wrong"
+
+        def build(self, *args):
+            run = super().build(*args)
+            right = run._run
+            run._run = lambda x, seed, out: (right(x, seed, out), out.__iadd__(1e-6))
+            return run
+
+    monkeypatch.setattr(measure, "find_engine", lambda name: Wrong())
+    record, benchmark = measured(tmp_path, expected=pytest.fail.Exception)
+    assert record.status == "wrong"
+    assert "not timed" in record.reason
+    assert not benchmark.calls
+    assert record.median_s is None
+
+
+def test_nan_is_wrong(tmp_path, monkeypatch):
+    class Broken(type(ad.engine("reverse"))):
+        def build(self, *args):
+            run = super().build(*args)
+            run._run = lambda x, seed, out: out.fill(np.nan)
+            return run
+
+    monkeypatch.setattr(measure, "find_engine", lambda name: Broken())
+    record, _ = measured(tmp_path, expected=pytest.fail.Exception)
+    assert record.status == "wrong"
+
+
+@pytest.mark.parametrize("grid", [{"n": 10**7, "m": 10**7}, {"n": 400_000, "m": 400_000}])
+def test_what_does_not_fit_is_skipped_with_its_bytes(tmp_path, grid):
+    record, benchmark = measured(tmp_path, sweep=TINY | {"grid": grid | {"depth": 2}}, expected=pytest.skip.Exception)
+    assert record.status == "skipped"
+    assert f"{grid['n'] * grid['m'] * 8:,} bytes" in record.reason
+    assert not benchmark.calls
+
+
+def test_a_problem_that_refuses_is_recorded(tmp_path):
+    sweep = TINY | {"problem": "digits_loss", "wrt": "params", "grid": {"samples": 4000}}
+    record, _ = measured(tmp_path, sweep=sweep, expected=pytest.fail.Exception)
+    assert (record.status, record.reason) == ("failed", "images 0 to 3999 were asked for; there are 1797")
+
+
+def test_records_survive_damage(tmp_path):
+    path = tmp_path / "records.jsonl"
+    for number in (1, 2):
+        records.append(path, Record("s", "c", "e", number, seconds=[1.0]))
+    good = path.read_bytes()
+    path.write_bytes(good + b"{broken}\n" + json.dumps({"schema": 99}).encode() + b"\n[]\n" + good[:40])
+    found, problems = records.read(path)
+    assert [record.number for record in found] == [1, 2]
+    assert [text.split(":")[0] for text in problems] == [f"records.jsonl line {k} is left out" for k in (3, 4, 5, 6)]
+    assert "cut off" in problems[-1]
+
+
+def write_run(path):
+    """A folder with records of two engines, one of which failed in a case."""
+    sweep = parse(TINY | {"grid": {"n": [1, 2, 4, 8, 16, 32], "m": 2, "depth": 2}}, "tiny")
+    request = Request([sweep], [], "default", 2, 1)
+    folder = Folder(path)
+    folders.write_json(folder.request, request.to_json())
+    for number in (1, 2):
+        for case in sweep.cases():
+            n = case.keywords["n"]
+            for engine, seconds in (("value", 1e-6), ("forward", 2e-6 * n), ("reverse", 3e-6)):
+                if (engine, n) == ("forward", 8):
+                    continue
+                rounds = [seconds * (1 + 0.01 * k) for k in range(10)]
+                records.append(
+                    folder.records,
+                    Record(
+                        "tiny", case.name, engine, number, "mlp", "jacobian", "input", case.keywords, n, 2, 2, 64,
+                        "float64", 1, 10, seconds=rounds, rounds=10, iterations=1, min_s=seconds,
+                        median_s=1.045 * seconds, mean_s=1.045 * seconds, stddev_s=0.0, iqr_s=0.0, prepare_s=1e-5,
+                        peak_bytes=100, max_error=0.0,
+                    ),
+                )  # fmt: skip
+    return folder, request
+
+
+def test_the_table_has_a_row_for_every_case_and_engine(tmp_path):
+    folder, request = write_run(tmp_path)
+    results, problems = report.collect(folder, request)
+    assert not problems
+    assert tuple(results.frame.columns) == tuple(COLUMNS)
+    assert len(results.frame) == 12
+    lost = results.frame[results.frame["status"] != "ok"]
+    assert lost[["engine", "n", "status", "reason"]].to_numpy().tolist() == [
+        ["forward", 8, "not run", "the run ended before it"]
+    ]
+    row = results.frame[(results.frame["engine"] == "forward") & (results.frame["n"] == 4)].iloc[0]
+    assert row["passes"] == 2
+    assert row["rounds"] == 20
+    assert row["cost_ratio"] == pytest.approx(8.0, rel=0.1)
+    assert row["value_s"] == pytest.approx(1.045e-6, rel=1e-3)
+    assert row["ci_low_s"] <= row["median_s"] <= row["ci_high_s"]
+
+
+def test_reports_are_made_from_records_alone_and_always_the_same(tmp_path):
+    folder, request = write_run(tmp_path)
+    first = report.write(folder, request)
+    names = [path.name for path in first.files]
+    assert {"results.csv", "report.md", "tiny.png", "tiny.svg"} == set(names)
+    before = {path: path.read_bytes() for path in first.files}
+    report.write(*folders.open_run(tmp_path))
+    assert all(path.read_bytes() == content for path, content in before.items())
+    text = folder.report.read_text()
+    assert "11 of 12 engine cases were measured, in 2 passes." in text
+    assert "![tiny](tiny.png)" in text
+    assert "| tiny | reverse | 0.00 |" in text
+
+
+def test_a_folder_is_never_overwritten(tmp_path):
+    write_run(tmp_path)
+    with pytest.raises(InputError, match="already holds a run; nothing is overwritten"):
+        folders.create(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be written"):
+        folders.create(tmp_path / "file")
+    with pytest.raises(InputError, match="holds no run"):
+        folders.open_run(tmp_path / "missing")
+
+
+def test_latest_follows_the_newest_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = folders.create(None)
+    assert (tmp_path / "results" / "latest").resolve() == made.path.resolve()
+
+
+def test_requests_survive_json(tmp_path):
+    request = Request([load("real"), load("grid")], ["auto"], "quick", 2, 1)
+    folders.write_json(tmp_path / "run.json", request.to_json())
+    assert folders.read_request(tmp_path / "run.json") == request
+
+
+def test_environment_says_what_measurements_depend_on():
+    found = environment()
+    assert found["blas"]["library"] == blas_info()["library"]
+    assert found["cores_usable"] >= 1
+    assert found["packages"]["numpy"] == np.__version__
+    json.dumps(found)
+
+
+def test_a_slow_kernel_is_noticed():
+    flags = {"avx512f", "avx512dq", "avx512bw"}
+    assert "OPENBLAS_CORETYPE" in kernel_warning("Haswell", flags)
+    assert not kernel_warning("SkylakeX", flags)
+    assert not kernel_warning("Haswell", {"avx2"})
+    assert thread_environment(3, {})["OPENBLAS_NUM_THREADS"] == "3"

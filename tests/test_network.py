@@ -1,0 +1,108 @@
+"""Networks: chaining, parameters as views, and what is refused."""
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+
+
+def small(dtype=np.float64):
+    rng = np.random.default_rng(0)
+    W1, W2 = rng.standard_normal((3, 2)).astype(dtype), rng.standard_normal((1, 3)).astype(dtype)
+    return ad.Network([ad.Dense(W1, np.zeros(3, dtype), "tanh"), ad.Dense(W2)])
+
+
+def test_sizes_and_value():
+    network = small()
+    assert (network.n, network.m, network.depth, network.width, network.params.size) == (2, 1, 2, 3, 12)
+    x = np.array([0.3, -0.2])
+    first, second = network.layers
+    np.testing.assert_allclose(network(x), second.W @ np.tanh(first.W @ x + first.b))
+
+
+def test_parameters_are_views_of_one_vector():
+    network = small()
+    run = ad.engine("reverse").prepare(network)
+    x = np.array([0.3, -0.2])
+    before = run(x)
+    network.params *= 2.0
+    assert network.layers[0].W.base is network.params or np.shares_memory(network.layers[0].W, network.params)
+    after = run(x)
+    np.testing.assert_allclose(after, ad.jacobian(network, x, "complex-step"))
+    assert not np.allclose(before, after)
+
+
+def test_the_callers_arrays_are_not_touched():
+    W = np.ones((2, 2))
+    network = ad.Network([ad.Dense(W), ad.Dense(W)])
+    network.params[:] = 0.0
+    assert (W == 1.0).all()
+
+
+def test_layers_take_the_size_of_the_one_before():
+    network = ad.Network([ad.Dense(np.ones((6, 2))), ad.Elementwise("tanh"), ad.CrossEntropy([0, 2])])
+    assert [layer.n for layer in network.layers] == [2, 6, 6]
+    assert network.layers[2].classes == 3
+
+
+def test_precision_follows_the_parameters_and_can_be_changed():
+    assert small().dtype == np.float64
+    assert small(np.float32).dtype == np.float32
+    single = small().astype(np.float32)
+    assert single.params.dtype == np.float32
+    assert single(np.ones(2, np.float32)).dtype == np.float32
+    assert small().astype(float).dtype == np.float64
+
+
+def test_example_input():
+    assert small().example_input().shape == (2,)
+    np.testing.assert_array_equal(small().example_input(3), small().example_input(3))
+    given = ad.Network([ad.Dense(np.ones((1, 2)))], example=[1.0, 2.0])
+    np.testing.assert_array_equal(given.example_input(), [1.0, 2.0])
+
+
+def dense(m, n):
+    return ad.Dense(np.ones((m, n)))
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([], "at least one layer"),
+        ([dense(3, 2), dense(1, 4)], r"layer 1 \(Dense\) takes 4 inputs, layer 0 \(Dense\) gives 3"),
+        ([dense(3, 2), ad.Elementwise("sin", 2)], r"layer 1 \(Elementwise\) takes 2 inputs, layer 0 \(Dense\) gives 3"),
+        ([ad.Elementwise("sin")], r"layer 0 \(Elementwise\) does not say how many inputs"),
+        ([dense(3, 2), ad.CrossEntropy([0, 1])], r"layer 1 \(CrossEntropy\).*multiple of 2 inputs, not 3"),
+        ([dense(3, 2), ad.CrossEntropy(3)], r"label 3, but only classes 0 to 2"),
+        ([dense(3, 2), "tanh"], "layer 1 is str; expected a Layer"),
+        ([dense(3, 2), ad.Batched(dense(1, 2), 2)], r"layer 1 \(Batched\(Dense\)\) takes 4 inputs"),
+    ],
+)
+def test_broken_chains_are_refused(layers, message):
+    with pytest.raises(ad.InputError, match=message):
+        ad.Network(layers)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: ad.Dense([[1, 2]]), ad.DTypeError, "W is int64; pass floats"),
+        (lambda: ad.Dense([1.0, 2.0]), ad.InputError, "expected a matrix"),
+        (lambda: ad.Dense(np.ones((0, 2))), ad.InputError, "expected a matrix"),
+        (lambda: ad.Dense([[1.0], [2.0]], [1.0]), ad.InputError, r"b has shape \(1,\)"),
+        (lambda: ad.Dense([[np.nan]]), ad.InputError, "1 NaN or infinite"),
+        (lambda: ad.Dense([["a"]]), ad.DTypeError, "W is <U1"),
+        (lambda: ad.Dense([[1.0], [1.0, 2.0]]), ad.InputError, "ragged"),
+        (lambda: ad.Dense([[1.0]], activation="tahn"), ad.UnknownNameError, "did you mean tanh"),
+        (lambda: ad.Elementwise("tanh", 0), ad.InputError, "size 0"),
+        (lambda: ad.SquaredError([[1.0]]), ad.InputError, "expected a vector"),
+        (lambda: ad.CrossEntropy(1.5), ad.DTypeError, "pass the index of the class"),
+        (lambda: ad.CrossEntropy(-1), ad.InputError, "from 0"),
+        (lambda: ad.Batched(dense(1, 1), 0), ad.InputError, "size 0"),
+        (lambda: ad.Misfit([1.0], 0.0), ad.InputError, "positive sigma"),
+        (lambda: ad.Peaks([0.5], 0), ad.InputError, "at least 1 peak"),
+    ],
+)
+def test_broken_layers_are_refused(make, error, message):
+    with pytest.raises(error, match=message):
+        make()

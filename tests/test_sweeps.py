@@ -1,0 +1,100 @@
+"""Sweep files: every shipped one is valid, every broken one gets one clear line."""
+
+import pytest
+
+from autodiff.bench.measure import Measurement
+from autodiff.bench.plan import plan
+from autodiff.bench.sweep import load, load_all, parse, shipped
+from autodiff.errors import AutodiffError
+
+GOOD = {"name": "x", "problem": "mlp", "engines": ["forward"], "grid": {"n": [1, 2], "m": 3, "depth": 2}}
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+@pytest.mark.parametrize("effort", ["quick", "default", "full"])
+def test_shipped_sweeps(name, effort):
+    sweep = load(name)
+    assert sweep.name == name
+    names = [case.name for case in sweep.cases(effort)]
+    assert len(set(names)) == len(names)
+    assert {"n", "m", "depth", "grid", "products", "real"} <= shipped().keys()
+
+
+def test_every_combination_is_a_case():
+    sweep = parse(GOOD | {"grid": {"n": [1, 2], "m": [3, 4], "depth": 2, "width": 8}}, "x")
+    assert [case.name for case in sweep.cases()] == ["n1-m3-d2-w8", "n1-m4-d2-w8", "n2-m3-d2-w8", "n2-m4-d2-w8"]
+    assert sweep.axes == ["n", "m"]
+    assert sweep.kind == "map"
+
+
+def test_readable_ids():
+    case = load("n").cases()[-1]
+    assert Measurement(case, "reverse").id == "reverse-n4096-m1-d16-w64"
+
+
+def test_engines_of_a_case_are_neighbours():
+    planned = plan([parse(GOOD | {"engines": ["forward", "reverse"]}, "x")], "default", [])
+    assert [engine for _, engine in planned] == ["value", "forward", "reverse"] * 2
+    assert [engine for _, engine in plan([parse(GOOD, "x")], "default", ["auto"])] == ["value", "auto"] * 2
+
+
+def test_quick_replaces_keys_of_the_grid():
+    sweep = parse(GOOD | {"quick": {"n": [7]}}, "x")
+    assert [case.keywords["n"] for case in sweep.cases("quick")] == [7]
+    assert [case.keywords["n"] for case in sweep.cases("full")] == [1, 2]
+
+
+def test_series_inherit_from_the_top():
+    data = {"name": "x", "engines": ["forward"], "series": [{"problem": "curve_fit"}, {"problem": "digits_saliency"}]}
+    sweep = parse(data, "x")
+    assert [case.name for case in sweep.cases()] == ["curve_fit", "digits_saliency"]
+    assert all(series.engines == ["forward"] for series in sweep.series)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"engine": ["forward"]}, "unknown key 'engine'; did you mean engines"),
+        ({"engines": []}, "engines: List should have at least 1 item"),
+        ({"engines": ["forwrd"]}, "unknown engine 'forwrd'; did you mean forward"),
+        ({"engines": ["forward", "forward"]}, "lists a name twice"),
+        ({"problem": "mpl"}, "unknown problem 'mpl'; did you mean mlp"),
+        ({"operation": "hessian"}, "unknown operation 'hessian'"),
+        ({"wrt": "weights"}, "wrt: Input should be 'input' or 'params'"),
+        ({"grid": {"n": [], "m": 1, "depth": 1}}, "grid.n"),
+        ({"grid": {"n": 0, "m": 1, "depth": 1}}, "grid.n holds 0; expected at least 1"),
+        ({"grid": {"n": [4, -2], "m": 1, "depth": 1}}, "grid.n holds -2"),
+        ({"grid": {"n": [4, 4], "m": 1, "depth": 1}}, "grid.n lists a value twice"),
+        ({"grid": {"n": 1, "m": 1}}, "problem mlp needs depth"),
+        ({"grid": {"n": 1, "m": 1, "depth": 1, "heigth": 2}}, "unknown parameter of problem mlp 'heigth'"),
+        ({"grid": {"n": {"a": 1}, "m": 1, "depth": 1}}, "grid.n"),
+        ({"grid": {"n": True, "m": 1, "depth": 1}}, "grid.n"),
+        ({"quick": {"width": [1]}}, "may only replace keys of"),
+        ({"name": "a/b"}, "name: String should match"),
+        ({"seeds": 0}, "seeds: Input should be greater"),
+        ({"series": 3}, "expected"),
+        ({"plot": "pie"}, "plot: Input should be"),
+    ],
+)
+def test_broken_sweeps_are_refused(change, message):
+    with pytest.raises(AutodiffError) as caught:
+        parse(GOOD | change, "mine.toml")
+    assert str(caught.value).startswith("mine.toml: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_broken_files_are_refused(tmp_path):
+    path = tmp_path / "broken.toml"
+    path.write_text("name = [")
+    with pytest.raises(AutodiffError, match="no valid TOML"):
+        load(path)
+    path.write_bytes(b"name = '\xff'")
+    with pytest.raises(AutodiffError, match="no valid TOML"):
+        load(path)
+    with pytest.raises(AutodiffError, match=r"missing\.toml: No such file"):
+        load(tmp_path / "missing.toml")
+    with pytest.raises(AutodiffError, match="unknown sweep 'dept'; did you mean depth"):
+        load("dept")
+    with pytest.raises(AutodiffError, match="two sweeps are named 'n'"):
+        load_all(["n", "n"])
