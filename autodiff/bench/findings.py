@@ -87,8 +87,8 @@ def crossover(results: Results, sweep: Sweep) -> Section | None:
             continue
         known = [w for w in where if w is not None]
         quotients.append(where[0] / float(at))  # type: ignore[arg-type]
-        spread = f"[{min(known):.3g}, {max(known):.3g}]" if len(known) == 3 else "open"
-        rows.append((at, f"{where[0]:.3g}", spread, f"{quotients[-1]:.2f}"))
+        spread = f"[{min(known):.4g}, {max(known):.4g}]" if len(known) == 3 else "open"
+        rows.append((at, f"{where[0]:.4g}", spread, f"{quotients[-1]:.2f}"))
     names = [fixed, f"{moving} at equal cost", "95 % interval", f"{moving}/{fixed}"]
     note = f"{engines[0]} and {engines[1]} do not cost the same anywhere in this sweep."
     if quotients:
@@ -114,7 +114,7 @@ def products(results: Results, sweep: Sweep) -> Section | None:
         }
     )
     note = (
-        f"{first} over {second}. A matrix-matrix product does more multiplications, but does them at arithmetic "
+        f"{first} over {second}, each with the evaluation of f that it needs. A matrix-matrix product does more multiplications, but does them at arithmetic "
         "speed; a vector-matrix product waits for memory, and small ones for the interpreter."
     )
     return Section(f"Matrix-matrix against vector-matrix ({sweep.name})", note, shown)

@@ -68,7 +68,7 @@ def _environment(request: Request) -> dict[str, Any]:
     code = "import json; from autodiff.machine.host import environment; print(json.dumps(environment()))"
     with pinned(request.threads):
         done = subprocess.run(
-            [sys.executable, "-c", code],
+            [sys.executable, "-P", "-c", code],
             env=thread_environment(request.threads),
             stdout=subprocess.PIPE,
             text=True,
@@ -120,7 +120,7 @@ def _measure_pass(request: Request, folder: Folder, number: int, tick: Callable[
 def _command(request: Request, folder: Folder, number: int) -> list[str]:
     experiments = shipped_folder()
     return [
-        *(sys.executable, "-m", "pytest", str(experiments), "-c", str(experiments / "pytest.ini")),
+        *(sys.executable, "-P", "-m", "pytest", str(experiments), "-c", str(experiments / "pytest.ini")),
         *("-p", "pytest_benchmark.plugin"),
         *("--request", str(folder.request.resolve()), "--pass-number", str(number)),
         *("--records", str(folder.records.resolve())),

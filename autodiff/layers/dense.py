@@ -92,7 +92,9 @@ class _Affine(Derivative):
         super().__init__((layer.m * size, layer.n * size), dtype, layer.params.size)
         self.layer, self.size = layer, size
         self.m, self.n = layer.m, layer.n
-        self.W, self.b, self.Wt = layer.W, layer.b, layer.W.T
+        self.W: Array = layer.W
+        self.Wt: Array = layer.W.T
+        self.b: Array | None = layer.b
         self.phi = layer._activation
         self.linear = layer.activation == "identity"
 
@@ -190,7 +192,8 @@ class DenseDerivative(_Affine):
                 return self.W
             np.copyto(out, self.W)
             return out
-        return np.multiply(self.W, self.d_column, out=out)
+        scaled: Array = np.multiply(self.W, self.d_column, out=out)
+        return scaled
 
     def _scaled(self, U: Array) -> Array:
         """``U diag(d)``, in the scratch memory where it fits."""

@@ -72,10 +72,16 @@ def load_warnings() -> list[str]:
 
 
 def git_commit() -> str | None:
-    """The commit of the clone that this package runs from, with ``-dirty`` if it was changed; None outside one."""
-    folder = Path(__file__).parent
+    """The commit of the clone that this file is tracked in, with ``-dirty`` if it was changed; None outside one."""
+    here = Path(__file__)
+    if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
+        return None
+    return _git(here.parent, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+        command = ["git", "-C", str(folder), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from ..findings import engines_of, log_ratios
 from ..sweep import Sweep
@@ -35,7 +36,11 @@ def draw_map(figure: Figure, results: Results, sweep: Sweep) -> None:
         value = values[row, column]
         ink = "white" if abs(value) > 0.6 * limit else "black"
         # in the upper left, where neither line goes
-        axes.text(column - 0.45, row + 0.4, f"{2 ** abs(value):.2g}x", ha="left", va="top", color=ink, fontsize=9)
+        text = axes.text(
+            column - 0.45, row + 0.42, f"{2 ** abs(value):.2g}x", ha="left", va="top", color=ink, fontsize=9
+        )
+        text.set_path_effects([withStroke(linewidth=2.5, foreground=mesh.to_rgba(value))])  # type: ignore[arg-type]
+        text.set_zorder(5)
     if min(values.shape) > 1 and np.nanmin(values) < 0 < np.nanmax(values):
         axes.contour(values, levels=[0.0], colors="black", linewidths=2)
         axes.plot([], [], color="black", linewidth=2, label="measured: equal cost")

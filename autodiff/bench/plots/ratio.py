@@ -31,7 +31,7 @@ def draw_ratio(figure: Figure, results: Results, sweep: Sweep) -> None:
     ratio.plot(table["size"], table["ratio"], color="black", marker="o", label="measured")
     ratio.fill_between(table["size"], table["low"], table["high"], color="black", alpha=0.2)
     ratio.set_yscale("log")
-    ratio.set_ylabel("time of the first over the second")
+    ratio.set_ylabel(f"{first} / {second}")
     ratio.set_title("Ratio")
     ratio.legend(fontsize=9)
     for axes in (time, ratio):
