@@ -114,8 +114,9 @@ def products(results: Results, sweep: Sweep) -> Section | None:
         }
     )
     note = (
-        f"{first} over {second}, each with the evaluation of f that it needs. A matrix-matrix product does more multiplications, but does them at arithmetic "
-        "speed; a vector-matrix product waits for memory, and small ones for the interpreter."
+        f"{first} over {second}, each with the evaluation of f that it needs. A matrix-matrix product does more "
+        "multiplications, but does them at arithmetic speed; a vector-matrix product waits for memory, and small ones "
+        "for the interpreter."
     )
     return Section(f"Matrix-matrix against vector-matrix ({sweep.name})", note, shown)
 

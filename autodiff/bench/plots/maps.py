@@ -39,7 +39,7 @@ def draw_map(figure: Figure, results: Results, sweep: Sweep) -> None:
         text = axes.text(
             column - 0.45, row + 0.42, f"{2 ** abs(value):.2g}x", ha="left", va="top", color=ink, fontsize=9
         )
-        text.set_path_effects([withStroke(linewidth=2.5, foreground=mesh.to_rgba(value))])  # type: ignore[arg-type]
+        text.set_path_effects([withStroke(linewidth=2.5, foreground=mesh.to_rgba(value))])
         text.set_zorder(5)
     if min(values.shape) > 1 and np.nanmin(values) < 0 < np.nanmax(values):
         axes.contour(values, levels=[0.0], colors="black", linewidths=2)
