@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-import autodiff as ad
 from autodiff.bench.sweep import parse
 from autodiff.testing import check_engine
 
