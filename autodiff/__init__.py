@@ -5,7 +5,8 @@ multiplying ``f_L' ... f_1'``. This package holds engines, one per order, and a 
 """
 
 from . import problems, testing
-from .api import gradient, jacobian, jvp, value_and_gradient, vjp
+from .api import gradient, jacobian, jvp, plan, value_and_gradient, vjp
+from .chain import ChainProblem, Plan
 from .engines import Engine, Prepared, engine, engines, register
 from .errors import AutodiffError, DTypeError, InputError, UnknownNameError, UnsupportedError
 from .layers import (
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AutodiffError",
     "Batched",
+    "ChainProblem",
     "CrossEntropy",
     "DTypeError",
     "Dense",
@@ -37,6 +39,7 @@ __all__ = [
     "Misfit",
     "Network",
     "Peaks",
+    "Plan",
     "Prepared",
     "SquaredError",
     "UnknownNameError",
@@ -46,6 +49,7 @@ __all__ = [
     "gradient",
     "jacobian",
     "jvp",
+    "plan",
     "problems",
     "register",
     "testing",

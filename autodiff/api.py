@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .arrays import Array, as_floats, as_vector
+from .chain import Plan, bracket
 from .engines import Prepared
 from .engines import engine as find_engine
 from .errors import InputError
@@ -100,4 +101,19 @@ def value_and_gradient(network: Network, x: object, engine: str = "reverse", wrt
     return float(network(x)[0]), g
 
 
-__all__ = ["gradient", "jacobian", "jvp", "value_and_gradient", "vjp"]
+def plan(network: Network, memory: int | None = None) -> Plan:
+    """The optimal bracketing of the network's Jacobian, with its cost beside forward's and reverse's.
+
+    ``print`` it, or read ``plan.gain``; ``engine="mixed"`` runs it where it is worth its steps.
+
+    Args:
+        network: a chain of layers; differentiated with respect to its input.
+        memory: bytes of tape that one adjoint elimination may need; no limit if left out.
+
+    Raises:
+        InputError: a negative memory.
+    """
+    return bracket(_network(network).chain_problem(), memory_limit=memory)
+
+
+__all__ = ["gradient", "jacobian", "jvp", "plan", "value_and_gradient", "vjp"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,30 @@ def as_floats(values: object, what: str, dtype: np.dtype[Any] | None = None) -> 
         array = array.astype(dtype)
     if not np.isfinite(array).all():
         raise InputError(f"{what} holds {np.count_nonzero(~np.isfinite(array))} NaN or infinite values")
-    return np.ascontiguousarray(array)
+    return np.asarray(array, order="C")
+
+
+def as_size(value: object, what: str) -> int:
+    """``value`` as an integer of at least 1; NumPy's integers are integers.
+
+    Raises:
+        InputError: anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise InputError(f"{what} is {value!r}; expected an integer of at least 1")
+    return int(value)
+
+
+def as_positive(value: object, what: str) -> float:
+    """``value`` as a finite number above 0.
+
+    Raises:
+        InputError: anything else.
+    """
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not number or not 0 < float(value) < float("inf"):  # type: ignore[arg-type]
+        raise InputError(f"{what} is {value!r}; expected a positive number")
+    return float(value)  # type: ignore[arg-type]
 
 
 def as_vector(values: object, size: int, what: str, dtype: np.dtype[Any]) -> Array:
@@ -69,3 +93,19 @@ def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         raise InputError(f"out is {came}; expected a {dtype} array of shape {shape}")
     if not (out.flags.c_contiguous and out.flags.writeable):
         raise InputError("out must be C-contiguous and writeable")
+
+
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def read_size(text: str, what: str) -> int:
+    """An integer, or a number of bytes with a unit: ``64``, ``64MiB``, ``1.5 GB``.
+
+    Raises:
+        InputError: saying what can be written.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    if not found or found[2].upper() not in UNITS or ("." in found[1] and not found[2]):
+        raise InputError(f"{what} is {text.strip()!r}; expected an integer, or bytes such as 64MiB")
+    unit = UNITS[found[2].upper()]
+    return int(float(found[1]) * unit) if "." in found[1] else int(found[1]) * unit

@@ -77,11 +77,12 @@ def bench(
     from .bench.run import check_threads, run
     from .bench.sweep import load_all
     from .engines import engine as find_engine
+    from .engines.registry import split_names
 
     if quick and full:
         raise typer.BadParameter("--quick and --full exclude each other")
     effort: Effort = "quick" if quick else "full" if full else "default"
-    names = [name.strip() for name in engines.split(",") if name.strip()]
+    names = split_names(engines)
     if engines and not names:
         raise typer.BadParameter("--engines names no engine")
     for name in names:
@@ -111,6 +112,32 @@ def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folde
 
     opened, request = open_run(folder)
     _print_summary(write(opened, request), opened)
+
+
+@app.command()
+def plan(
+    network: Annotated[str, typer.Argument(metavar="NETWORK", help="module:name, problem(key=value, ...) or a file.")],
+    memory: Annotated[
+        str | None, typer.Option(metavar="BYTES", help="Tape that one adjoint elimination may need, e.g. 64MiB.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print the cheapest bracketing of a network's Jacobian, its cost, and what forward and reverse would cost.
+
+    NETWORK is a Network in a module ([bold]mymodule:net[/]), a problem ([bold]autoencoder(n=512, bottleneck=8)[/]) or a
+    chain file: JSON as the library writes it, or text with the number of factors and a line [bold]m n e[/] for each.
+    """
+    from .arrays import read_size
+    from .chain import bracket
+    from .describe import chain_from
+
+    found = bracket(chain_from(network), memory_limit=None if memory is None else read_size(memory, "--memory"))
+    if as_json:
+        console.print_json(json.dumps(found.to_dict()))
+        return
+    console.print(str(found), highlight=False, markup=False, soft_wrap=True)
+    console.print()
+    console.print(found.explain(), highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()

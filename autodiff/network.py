@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .arrays import FLOATS, Array, as_vector, float_dtype
+from .chain import ChainProblem, Factor
 from .errors import InputError
 from .layers.base import Derivative, Layer
 
@@ -34,6 +35,8 @@ class Network:
     """
 
     def __init__(self, layers: Iterable[Layer], name: str = "network", example: object | None = None) -> None:
+        if not isinstance(layers, Iterable):
+            raise InputError(f"a network takes a list of layers, not {type(layers).__name__}")
         chained = _chain(list(layers))
         self.name = name
         dtypes = [layer.params.dtype for layer in chained if layer.params.size]
@@ -42,12 +45,21 @@ class Network:
 
     def _build(self, layers: list[Layer], dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
-        self.params = np.concatenate([layer.params for layer in layers]).astype(dtype)
+        self._params = np.concatenate([layer.params for layer in layers]).astype(dtype)
         ends = np.cumsum([layer.params.size for layer in layers]).tolist()
         self.slices = [
             slice(end - layer.params.size, end) for layer, end in zip(layers, ends, strict=True)
         ]  #: where each layer's parameters lie in ``params``
-        self.layers = [layer.bind(self.params[part]) for layer, part in zip(layers, self.slices, strict=True)]
+        self.layers = [layer.bind(self._params[part]) for layer, part in zip(layers, self.slices, strict=True)]
+
+    @property
+    def params(self) -> Array:
+        """The parameters of all layers (p,), in order; assigning copies the numbers into the same vector."""
+        return self._params
+
+    @params.setter
+    def params(self, values: object) -> None:
+        self._params[:] = as_vector(values, self._params.size, "params", self.dtype)
 
     @property
     def n(self) -> int:
@@ -95,7 +107,7 @@ class Network:
             InputError: the wrong shape, NaN or infinity.
             DTypeError: integers, objects, or a float wider than the network's.
         """
-        return np.asarray(self.function(as_vector(x, self.n, "x", self.dtype)))
+        return np.asarray(self.function(as_vector(x, self.n, "x", self.dtype)), self.dtype)
 
     def astype(self, dtype: DTypeLike) -> Network:
         """This network at ``dtype``, with parameters of its own; itself, if that is its dtype already."""
@@ -119,6 +131,18 @@ class Network:
     def derivatives(self) -> list[Derivative]:
         """One derivative per layer, without memory yet."""
         return [layer.derivative_of(self.dtype) for layer in self.layers]
+
+    def chain_problem(self) -> ChainProblem:
+        """The Jacobian as a chain of factors with this network's exact costs; see :func:`autodiff.chain.bracket`.
+
+        Structure is counted as it is: a diagonal costs its size, a dense layer's derivative is a scaled matrix that
+        needs no accumulation. Costs are multiply-adds, memory is bytes.
+        """
+        factors = []
+        for derivative in self.derivatives():
+            cost, (m, n) = derivative.cost, derivative.shape
+            factors.append(Factor(n, m, max(cost.tangent, 1), max(cost.cotangent, 1), cost.memory, cost.dense))
+        return ChainProblem(factors)
 
     def example_input(self, seed: int = 0) -> Array:
         """An input (n,) that the network is meant for: the problem's own data, else standard normal numbers."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
-from .arrays import Array
+from .arrays import Array, as_vector
 from .engines import Engine
 from .engines import engine as find_engine
 from .layers import Layer
@@ -47,6 +49,7 @@ def check_layer(layer: Layer, x: Array, tolerance: float = TOLERANCE) -> None:
         AssertionError: naming the method that is wrong, and by how much.
     """
     network = Network([layer])
+    x = as_vector(x, network.n, "x", network.dtype)
     rng = np.random.default_rng(0)
     bound = network.layers[0]
     derivative = bound.derivative(cotangents=3)
@@ -61,15 +64,53 @@ def check_layer(layer: Layer, x: Array, tolerance: float = TOLERANCE) -> None:
     checks.append(("dense", derivative.dense(), J))
     checks.append(("jvp", derivative.jvp(V), J @ V))
     checks.append(("vjp", derivative.vjp(U), U @ J))
+    for start, stop in _parts(n):
+        checks.append(("columns", derivative.columns(start, stop, _dirty(m, stop - start)), J[:, start:stop]))
+    for start, stop in _parts(m):
+        checks.append(("rows", derivative.rows(start, stop, _dirty(stop - start, n)), J[start:stop]))
     if p:
         Jp = reference_product(network, x, np.eye(p), "params")
         T = rng.standard_normal((p, 2))
         checks.append(("dense_params", derivative.dense_params(), Jp))
         checks.append(("jvp_params", derivative.jvp_params(T), Jp @ T))
         checks.append(("vjp_params", derivative.vjp_params(U), U @ Jp))
+        for start, stop in _parts(p):
+            checks.append(
+                ("params_columns", derivative.params_columns(start, stop, _dirty(m, stop - start)), Jp[:, start:stop])
+            )
+        for start, stop in _parts(m):
+            checks.append(("params_rows", derivative.params_rows(start, stop, _dirty(stop - start, p)), Jp[start:stop]))
+        both = _dirty(3, n), _dirty(3, p)
+        derivative.vjp_both(U, *both)
+        checks += [("vjp_both", both[0], U @ J), ("vjp_both", both[1], U @ Jp)]
+    wide = _dirty(m, 4)
+    derivative.jvp(V, wide[:, 1:3])
+    checks.append(("jvp into columns of a wider array", wide[:, 1:3], J @ V))
+    wide = _dirty(3, n + 2)
+    derivative.vjp(U, wide[:, 1:-1])
+    checks.append(("vjp into columns of a wider array", wide[:, 1:-1], U @ J))
+    for operation in (
+        "value",
+        "at",
+        "jvp",
+        "vjp",
+        "dense",
+        *(("jvp_params", "vjp_params", "dense_params") if p else ()),
+    ):
+        assert derivative.work(operation, 2).calls >= 0, f"{layer.kind}.work({operation!r}) counts nothing"
     for method, found, expected in checks:
         error = relative_error(found, expected)
         assert error <= tolerance, f"{layer.kind}.{method} is off by {error:.1e} (relative; allowed {tolerance:.0e})"
+
+
+def _parts(size: int) -> list[tuple[int, int]]:
+    """Ranges that cut a size in uneven places."""
+    cuts = sorted({0, size // 3, size // 3 + 1, size - 1, size})
+    return [pair for pair in itertools.combinations(cuts, 2) if pair[0] < pair[1]]
+
+
+def _dirty(rows: int, columns: int) -> Array:
+    return np.full((rows, columns), np.nan)
 
 
 def check_engine(engine: Engine | str, tolerance: float | None = None) -> None:

@@ -46,7 +46,9 @@ def layer(request):
     return LAYERS[request.param]
 
 
-@pytest.fixture(params=["forward", "reverse", "explicit-forward", "explicit-reverse", "complex-step", "auto"])
+@pytest.fixture(
+    params=["forward", "reverse", "mixed", "explicit-forward", "explicit-reverse", "explicit-optimal", "complex-step"]
+)
 def analytic(request):
     """Engines that are exact up to rounding."""
     return ad.engine(request.param)

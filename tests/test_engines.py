@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 import autodiff as ad
 from autodiff.bench.measure import peak_bytes
 from autodiff.engines.base import BUFFER
+from autodiff.layers.elementwise import Diagonal
+from autodiff.layers.work import passes
 from autodiff.problems import families
-from autodiff.testing import check_engine, reference_product, relative_error
+from autodiff.testing import check_engine, check_layer, reference_product, relative_error
 
-NUMPY = ["forward", "reverse", "auto", "explicit-forward", "explicit-reverse", "finite-difference", "complex-step"]
+NUMPY = ["forward", "reverse", "mixed", "auto", "explicit-forward", "explicit-reverse", "explicit-optimal"]
+NUMPY += ["finite-difference", "complex-step"]
 FAMILIES = sorted(families())
 
 
@@ -35,13 +38,17 @@ def test_analytic_engines_agree_with_complex_step(analytic, family):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_shipped_sizes_agree_with_complex_steps(family):
     """The sizes that the sweeps run, in random directions."""
-    keywords = {"mlp": {"n": 64, "m": 8, "depth": 4}, "product": {"n": 32}}.get(family, {})
+    keywords = {
+        "mlp": {"n": 64, "m": 8, "depth": 4},
+        "product": {"n": 32},
+        "autoencoder": {"n": 64, "bottleneck": 4},
+    }.get(family, {})
     network = families()[family](**keywords)
     x, rng = network.example_input(1), np.random.default_rng(0)
     for wrt in every_wrt(network):
         V = rng.standard_normal((network.variables(wrt), 3))
         expected = reference_product(network, x, V, wrt)
-        for name in ("forward", "reverse"):
+        for name in ("forward", "reverse", "mixed"):
             assert relative_error(ad.jacobian(network, x, name, wrt) @ V, expected) < 1e-12
 
 
@@ -158,10 +165,11 @@ def test_results_belong_to_the_caller(analytic):
     np.testing.assert_array_equal(out, kept)
 
 
+@pytest.mark.parametrize("sizes", [(64, 64, 3), (1, 256, 2)])
 @pytest.mark.parametrize("wrt", ["input", "params"])
 @pytest.mark.parametrize("name", NUMPY)
-def test_a_run_allocates_nothing_but_the_result(name, wrt):
-    network = ad.problems.mlp(64, 64, 3, 64)
+def test_a_run_allocates_nothing_but_the_result(name, wrt, sizes):
+    network = ad.problems.mlp(*sizes, 64)
     run = ad.engine(name).prepare(network, wrt)
     x = network.example_input()
     out = np.empty(run.shape)
@@ -245,8 +253,110 @@ def test_bad_input_is_refused(call, error, message):
 
 def test_a_network_without_parameters():
     network = ad.Network([ad.Elementwise("sin", 3)])
-    with pytest.raises(ad.InputError, match="has no parameters"):
+    assert "has no parameters" in ad.engine("reverse").supports(network, "params")
+    with pytest.raises(ad.UnsupportedError, match="has no parameters"):
         ad.jacobian(network, np.ones(3), wrt="params")
+
+
+def test_a_jacobian_takes_no_seed():
+    network = ad.problems.mlp(3, 2, 2, 4)
+    with pytest.raises(ad.InputError, match="takes no seed"):
+        ad.engine("forward").prepare(network)(network.example_input(), np.eye(3))
+
+
+def test_relu_at_zero_is_the_same_for_every_engine(analytic):
+    network = ad.Network([ad.Elementwise("relu", 2)])
+    assert (analytic.prepare(network)(np.zeros(2)) == 0).all()
+
+
+def test_difference_steps_fit_the_variables_they_move():
+    network = ad.Network([ad.Elementwise("sin", 2)])
+    run = ad.engine("finite-difference").prepare(network, operation="jvp")
+    found = run(np.array([1e6, 1e-3]), np.array([[0.0], [1.0]]))
+    assert found[1, 0] == pytest.approx(np.cos(1e-3), abs=1e-8)
+
+
+def test_assigning_parameters_keeps_the_views():
+    network = ad.problems.mlp(3, 1, 2, 4)
+    run = ad.engine("reverse").prepare(network)
+    network.params = np.zeros_like(network.params)
+    assert (run(np.ones(3)) == 0).all()
+    with pytest.raises(ad.InputError, match="params has shape"):
+        network.params = np.zeros(3)
+
+
+def test_layers_keep_copies_of_the_data_they_are_given():
+    target = np.zeros(3)
+    network = ad.Network([ad.SquaredError(target)])
+    target[:] = 5
+    np.testing.assert_array_equal(ad.gradient(network, np.ones(3)), np.ones(3))
+
+
+@pytest.mark.parametrize("family", ["digits_loss", "curve_fit"])
+def test_values_have_the_precision_of_the_network(family):
+    network = families()[family].small().astype(np.float32)
+    assert network(network.example_input()).dtype == np.float32
+
+
+def test_batches_of_batches():
+    inner = ad.Dense(np.random.default_rng(0).standard_normal((3, 2)), None, "tanh")
+    network = ad.Network([ad.Batched(ad.Batched(inner, 2), 2)])
+    x = network.example_input()
+    assert network(x).shape == (12,)
+    assert relative_error(ad.jacobian(network, x, "reverse"), ad.jacobian(network, x, "complex-step")) < 1e-12
+
+
+class Scaling(ad.Layer):
+    """A layer with parameters whose derivative is a diagonal, written as a contributor would."""
+
+    def __init__(self, theta):
+        self.params = np.array(theta)
+        self.n = self.m = self.params.size
+
+    def function(self, x, params, xp=np):
+        return x * params
+
+    def derivative_of(self, dtype):
+        return ScalingDerivative(self, dtype)
+
+
+class ScalingDerivative(Diagonal):
+    def __init__(self, layer, dtype):
+        super().__init__(layer.n, dtype)
+        self.layer, self.parameters = layer, layer.n
+
+    def value(self, x):
+        self.x = x
+        return np.multiply(x, self.layer.params, out=self.y)
+
+    def at(self, x):
+        np.copyto(self.d, self.layer.params)
+        return self.value(x)
+
+    def jvp_params(self, T, out=None):
+        return np.multiply(T, self.x[:, None], out=out)
+
+    def vjp_params(self, U, out=None):
+        return np.multiply(U, self.x, out=out)
+
+    def dense_params(self, out=None):
+        return self.jvp_params(np.eye(self.layer.n), out)
+
+    def _primal_work(self, operation):
+        return passes(self.layer.n)
+
+    def work(self, operation, k=1):
+        return passes(self.layer.n * k) if operation.endswith("_params") else super().work(operation, k)
+
+
+def test_a_layer_of_ones_own(analytic):
+    layer = Scaling([2.0, 3.0, 0.5])
+    check_layer(layer, np.array([1.0, -1.0, 2.0]))
+    network = ad.Network([layer, ad.Elementwise("tanh"), Scaling([1.0, 2.0, 3.0])])
+    x = network.example_input()
+    for wrt in ("input", "params"):
+        expected = ad.jacobian(network, x, "complex-step", wrt)
+        assert relative_error(analytic.prepare(network, wrt)(x), expected) < 1e-12
 
 
 def test_float32_input_to_a_float64_network_is_widened():

@@ -83,7 +83,7 @@ def test_curve_fit_finds_its_peaks():
         (lambda: ad.problems.mlp(1, 1, True), "depth is True"),
         (lambda: ad.problems.digits_loss(samples=5000), "there are 1797"),
         (lambda: ad.problems.digits_saliency(image=-1), "image is -1"),
-        (lambda: ad.problems.curve_fit(noise=0.0), "positive sigma"),
+        (lambda: ad.problems.curve_fit(noise=0.0), "noise is 0.0; expected a positive number"),
         (lambda: find_family("mlp")(n=1, m=1), "problem mlp needs depth"),
     ],
 )

@@ -25,6 +25,7 @@ def findings(results: Results, sweeps: list[Sweep]) -> list[Section]:
     """Every section that the run's sweeps give rise to."""
     made = [exponents(results, sweeps), *(crossover(results, s) for s in sweeps if s.kind == "map")]
     made += [products(results, s) for s in sweeps if s.kind == "ratio"]
+    made += [gains(results, s) for s in sweeps if s.kind == "gain"]
     made += [winners(results, s) for s in sweeps if s.kind == "bars"]
     made.append(prediction(results))
     made.append(missing(results))
@@ -144,6 +145,51 @@ def ratio_table(results: Results, sweep: Sweep) -> pd.DataFrame:
             )
         )
     return pd.DataFrame(rows, columns=["size", "ratio", "low", "high", "counted", "predicted"])
+
+
+def gain_table(results: Results, sweep: Sweep) -> pd.DataFrame:
+    """Size, gain of the last engine over the best of the others with its interval, and what predicts it."""
+    rows, engines = [], engines_of(results, sweep)
+    for case, own in results.measured(sweep.name).groupby("case", sort=False):
+        times, predicted = own.set_index("engine")["median_s"], own.set_index("engine")["predicted_s"]
+        others = [name for name in engines[:-1] if name in times]
+        if engines[-1] not in times or not others:
+            continue
+        best = min(others, key=lambda name: times[name])
+        ratio = results.ratio(sweep.name, str(case), best, engines[-1])
+        assert ratio is not None
+        counts = {name: results.work(sweep.name, str(case), name).fma for name in [*others, engines[-1]]}
+        rows.append(
+            (
+                own.iloc[0][f"key.{sweep.axes[0]}"],
+                engines[-1],
+                best,
+                ratio.value,
+                ratio.low,
+                ratio.high,
+                min(counts[name] for name in others) / counts[engines[-1]] if counts[engines[-1]] else np.nan,
+                min(predicted[name] for name in others) / predicted[engines[-1]],
+            )
+        )
+    return pd.DataFrame(rows, columns=["size", "engine", "best", "gain", "low", "high", "counted", "predicted"])
+
+
+def gains(results: Results, sweep: Sweep) -> Section | None:
+    """How much faster the last engine is than the best of the others, beside what counts and rates predict."""
+    table = gain_table(results, sweep)
+    if table.empty:
+        return None
+    shown = pd.DataFrame(
+        {
+            sweep.axes[0]: table["size"].astype(int),
+            "best of the others": table["best"],
+            "gain, measured": [str(Ratio(*row)) for row in table[["gain", "low", "high"]].to_numpy()],
+            "by multiplications": table["counted"].map("{:.4g}".format),
+            "by the machine's rates": table["predicted"].map("{:.3g}".format),
+        }
+    )
+    note = f"The time of the best of the other engines over that of {table['engine'].iloc[0]}."
+    return Section(f"Gain ({sweep.name})", note, shown)
 
 
 def winners(results: Results, sweep: Sweep) -> Section | None:

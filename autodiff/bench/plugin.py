@@ -14,6 +14,7 @@ import psutil
 import pytest
 from threadpoolctl import threadpool_limits
 
+from ..engines.registry import split_names
 from ..errors import AutodiffError
 from .calibrate import KERNELS, Calibration
 from .folder import Request, read_request
@@ -65,7 +66,7 @@ def _request(config: pytest.Config) -> Request:
     path = config.getoption("--request", None)
     if path is not None:
         return read_request(path)
-    engines = [name for name in config.getoption("--engines", "").split(",") if name]
+    engines = split_names(config.getoption("--engines", ""))
     threads = config.getoption("--blas-threads", 1)
     sweeps = load_all(config.getoption("--sweep", []))
     return Request(sweeps, engines, config.getoption("--effort", "default"), 1, threads)

@@ -94,15 +94,15 @@ class Sweep(BaseModel):
     """A named set of series, and how to draw it.
 
     ``plot`` is "curves" (one list in the grid), "map" (two), "ratio" (the first two engines, measured beside
-    predicted) or "bars" (no list); left out, it follows from the number of lists. ``memory`` adds a panel of peak
-    bytes.
+    predicted), "gain" (the last engine against the best of the others), "tradeoff" (time against peak bytes) or "bars"
+    (no list); left out, it follows from the number of lists. ``memory`` adds a panel of peak bytes to curves.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=60)]
     title: str = ""
-    plot: Literal["curves", "map", "ratio", "bars"] | None = None
+    plot: Literal["curves", "map", "ratio", "bars", "gain", "tradeoff"] | None = None
     memory: bool = False
     series: Annotated[list[Series], Field(min_length=1)]
 

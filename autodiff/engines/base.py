@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays import Array, check_out
+from ..arrays import Array, as_size, check_out
 from ..errors import DTypeError, InputError, UnknownNameError, UnsupportedError
 from ..layers.work import NOTHING, Work
 from ..network import Network
@@ -74,6 +74,8 @@ class Prepared(ABC):
             if seed is None:
                 raise InputError(f"a {self.operation} needs a seed of shape {self._seed_shape}")
             self._check(seed, self._seed_shape, "seed")
+        elif seed is not None:
+            raise InputError(f"a {self.operation} takes no seed; prepare a jvp or a vjp for that")
         if out is None:
             out = np.empty(self.shape, self.network.dtype)
         else:
@@ -135,6 +137,16 @@ class Engine(ABC):
     family: ClassVar[str] = "numpy"
     operations: ClassVar[frozenset[str]] = frozenset({"jacobian", "gradient"})
     analytic: ClassVar[bool] = True
+    _label: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name with the options that this engine was made with."""
+        return self._label or self.name
+
+    @label.setter
+    def label(self, text: str) -> None:
+        self._label = text
 
     def available(self) -> str:
         """Empty if this engine can run here, else the reason."""
@@ -142,8 +154,12 @@ class Engine(ABC):
 
     def supports(self, network: Network, wrt: str = "input", operation: str = "jacobian") -> str:
         """Empty if the engine can do that, else the reason."""
+        if not isinstance(network, Network):
+            raise InputError(f"expected a Network, got {type(network).__name__}")
         if operation not in OPERATIONS:
             raise UnknownNameError("operation", operation, OPERATIONS)
+        if wrt == "params" and not network.params.size:
+            return f"{network.name} has no parameters to differentiate; use wrt='input'"
         network.variables(wrt)
         if operation == "gradient" and network.m != 1:
             return f"a gradient needs one output, {network.name} has {network.m}; ask for the jacobian"
@@ -186,8 +202,7 @@ class Engine(ABC):
         seeds: int = 1,
     ) -> Prepared:
         """What :meth:`prepare` returns, before it takes memory; its ``nbytes``, ``shape`` and ``work`` can be read."""
-        if seeds < 1:
-            raise InputError(f"seeds is {seeds}; expected at least 1")
+        seeds = as_size(seeds, "seeds")
         reason = self.supports(network, wrt, operation)
         if reason:
             raise UnsupportedError(reason)
@@ -209,5 +224,6 @@ class Engine(ABC):
 
 
 def chain_work(pairs: list[tuple[Any, str, int]]) -> Work:
-    """The sum over (derivative, operation, k)."""
-    return sum((derivative.work(operation, k) for derivative, operation, k in pairs), NOTHING)
+    """The sum over (derivative, operation, k), ``vjp_both`` being an operation too."""
+    counted = (d.work_both(k) if operation == "vjp_both" else d.work(operation, k) for d, operation, k in pairs)
+    return sum(counted, NOTHING)

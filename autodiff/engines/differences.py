@@ -1,7 +1,7 @@
 """Derivatives without derivative rules: difference quotients and the complex-step method.
 
-Both evaluate f once or twice per column, so they cost what forward mode costs without its matrix products; they are
-here as the independent check of the others, and because people use them.
+They cost two and one evaluations of f per column, and are here as the independent check of the others and because
+people use them.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ class Perturbed(Prepared):
         self.private = private
         self.evaluation = Evaluation(private)
         self.count = seeds if operation == "jvp" else network.variables(wrt)
+        self.scratch_size = network.variables(wrt) if operation == "jvp" else 0
         held = network.n + network.params.size + network.m
-        self.nbytes = self.evaluation.nbytes + held * private.dtype.itemsize + network.m * network.dtype.itemsize
+        real = network.m + self.scratch_size
+        self.nbytes = self.evaluation.nbytes + held * private.dtype.itemsize + real * network.dtype.itemsize
         column = self.evaluation.work * self.evaluations + passes(network.m, 2)
         self.work = column * self.count
 
@@ -39,6 +41,7 @@ class Perturbed(Prepared):
         self.evaluation.allocate()
         self.x = np.empty(self.private.n, self.private.dtype)
         self.column = np.empty(self.network.m, self.network.dtype)
+        self.scratch = np.empty(self.scratch_size, self.network.dtype)
         #: the vector that is perturbed, and the one it is a perturbation of
         self.variables = self.x if self.wrt == "input" else self.private.params
 
@@ -87,14 +90,19 @@ class FiniteDifferenceRun(Perturbed):
         self.variables[index] = at
 
     def _direction(self, base: Array, v: Array) -> None:
-        largest = float(np.abs(v).max())
+        scaled = self.scratch  # the step that moves every variable by at most step * max(1, |x_i|)
+        np.abs(base, out=scaled)
+        np.maximum(scaled, 1.0, out=scaled)
+        np.divide(v, scaled, out=scaled)
+        largest = max(float(scaled.max()), -float(scaled.min()))
         if not largest:
             self.column.fill(0.0)
             return
-        h = self.step * max(1.0, float(np.abs(base).max())) / largest
-        np.add(base, h * v, out=self.variables)
+        h = self.step / largest
+        np.multiply(v, h, out=scaled)
+        np.add(base, scaled, out=self.variables)
         np.copyto(self.column, self.evaluation.value(self.x))
-        np.subtract(base, h * v, out=self.variables)
+        np.subtract(base, scaled, out=self.variables)
         self.column -= self.evaluation.value(self.x)
         self.column /= 2 * h
         np.copyto(self.variables, base)

@@ -26,7 +26,7 @@ class DenseJacobian(Derivative):
         super().__init__(inner.shape, inner.dtype, inner.parameters)
         self.inner = inner
 
-    def sizes(self, cotangents: int = 1) -> Sizes:
+    def sizes(self, cotangents: int = 1, tangents: int | None = None) -> Sizes:
         one, (m, n) = self.inner.sizes(), self.shape
         matrix = 0 if self.inner.constant else m * n
         return Sizes(one.primal, one.residual + matrix, one.scratch + m * self.parameters)
@@ -59,6 +59,20 @@ class DenseJacobian(Derivative):
         np.copyto(out, self.J)
         return out
 
+    def columns(self, start: int, stop: int, out: Array) -> Array:
+        np.copyto(out, self.J[:, start:stop])
+        return out
+
+    def rows(self, start: int, stop: int, out: Array) -> Array:
+        np.copyto(out, self.J[start:stop])
+        return out
+
+    def params_columns(self, start: int, stop: int, out: Array) -> Array:
+        return self.inner.params_columns(start, stop, out)
+
+    def params_rows(self, start: int, stop: int, out: Array) -> Array:
+        return self.inner.params_rows(start, stop, out)
+
     def jvp_params(self, T: Array, out: Array | None = None) -> Array:
         return np.matmul(self.dense_params(self.params_room), T, out=out)
 
@@ -83,8 +97,6 @@ class DenseJacobian(Derivative):
                 return self.inner.work("dense_params") + product(m, p, k)
             case "vjp_params":
                 return self.inner.work("dense_params") + product(k, m, p)
-            case "pullback":
-                return self.work("vjp_params", k) + self.work("vjp", k)
         return self.inner.work(operation, k)
 
 
@@ -92,6 +104,7 @@ class ExplicitForward(Forward):
     """``explicit-forward``: dense Jacobians, right to left."""
 
     name: ClassVar[str] = "explicit-forward"
+    blocked: ClassVar[bool] = False  # its seeds are whole matrices: that is what is compared
 
     def chain(self, network: Network) -> Sequence[Derivative]:
         return [DenseJacobian(derivative) for derivative in network.derivatives()]
@@ -101,6 +114,7 @@ class ExplicitReverse(Reverse):
     """``explicit-reverse``: dense Jacobians, left to right."""
 
     name: ClassVar[str] = "explicit-reverse"
+    blocked: ClassVar[bool] = False
 
     def chain(self, network: Network) -> Sequence[Derivative]:
         return [DenseJacobian(derivative) for derivative in network.derivatives()]

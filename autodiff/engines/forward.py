@@ -16,14 +16,24 @@ from ..arrays import Array
 from ..layers.base import Derivative
 from ..network import Network
 from .base import Engine, Prepared, chain_work
+from .blocks import ForwardBlocks, check_chunk, default_chunk
 from .memory import ChainMemory, PingPong
 
 
 class Forward(Engine):
-    """``forward``: the Jacobian column-wise, or a jvp."""
+    """``forward``: the Jacobian column-wise, or a jvp.
+
+    Args:
+        chunk: at most so many tangents at a time; left out, what suits the cache.
+    """
 
     name: ClassVar[str] = "forward"
     operations: ClassVar[frozenset[str]] = frozenset({"jacobian", "gradient", "jvp"})
+    blocked: ClassVar[bool] = True  #: tangents go in blocks that suit the cache unless a chunk is given
+
+    def __init__(self, chunk: int | None = None) -> None:
+        check_chunk(chunk)
+        self.chunk = chunk
 
     def supports(self, network: Network, wrt: str = "input", operation: str = "jacobian") -> str:
         if operation == "vjp":
@@ -31,7 +41,11 @@ class Forward(Engine):
         return super().supports(network, wrt, operation)
 
     def build(self, network: Network, wrt: str, operation: str, seeds: int) -> Prepared:
-        return ForwardRun(network, self.chain(network), wrt, operation, seeds)
+        chain = self.chain(network)
+        chunk = self.chunk or (default_chunk(chain[1:], "jvp") if self.blocked else None)
+        if chunk and operation == "jacobian" and chunk < network.variables(wrt):
+            return ForwardBlocks(network, chain, wrt, chunk)
+        return ForwardRun(network, chain, wrt, operation, seeds)
 
     def chain(self, network: Network) -> Sequence[Derivative]:
         """The linear maps that are multiplied."""
@@ -48,15 +62,16 @@ class ForwardRun(Prepared):
     def __init__(self, network: Network, chain: Sequence[Derivative], wrt: str, operation: str, seeds: int) -> None:
         super().__init__(network, wrt, operation, seeds)
         self.chain = chain
-        self.memory = ChainMemory(chain, keep_primal=False, keep_residuals=False)
         columns = [part.stop for part in network.slices]
         if operation == "jvp":
             columns = [seeds] * len(chain)
         elif wrt == "input":
             columns = [network.n] * len(chain)
         self.columns = columns
+        self.memory = ChainMemory(chain, keep_primal=False, keep_residuals=False, tangents=max(columns))
         shapes = [(d.shape[0], k) for d, k in zip(chain, columns, strict=True)]
-        self.buffers = PingPong(shapes, [d.inplace for d in chain], network.dtype)
+        inplace = [d.inplace and not d.parameters for d in chain]
+        self.buffers = PingPong(shapes, inplace, network.dtype)
         with_params = [d.shape[0] * seeds for d in chain if d.parameters]
         self.extra_size = max(with_params) if wrt == "params" and operation == "jvp" else 0
         self.nbytes = self.memory.nbytes + self.buffers.nbytes + self.extra_size * network.dtype.itemsize

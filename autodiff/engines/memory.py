@@ -24,13 +24,20 @@ class ChainMemory:
         keep_primal: every value stays until the next run (a layer's input is needed for its parameters).
         keep_residuals: every residual stays until the next run (the adjoint needs them all).
         cotangents: the most rows that one ``vjp`` is given.
+        tangents: the most columns that one ``jvp`` is given; any number if None.
     """
 
     def __init__(
-        self, derivatives: Sequence[Derivative], *, keep_primal: bool, keep_residuals: bool, cotangents: int = 1
+        self,
+        derivatives: Sequence[Derivative],
+        *,
+        keep_primal: bool,
+        keep_residuals: bool,
+        cotangents: int = 1,
+        tangents: int | None = None,
     ) -> None:
         self.derivatives = derivatives
-        sizes = [derivative.sizes(cotangents) for derivative in derivatives]
+        sizes = [derivative.sizes(cotangents, tangents) for derivative in derivatives]
         self._primal = _places([size.primal for size in sizes], keep_primal, alternate=True)
         self._residual = _places([size.residual for size in sizes], keep_residuals, alternate=False)
         self._scratch = max(size.scratch for size in sizes)
@@ -94,8 +101,15 @@ class PingPong:
 
     def allocate(self) -> list[Array | None]:
         """The target of every step, None for the result."""
-        buffers = [np.empty(size, self._dtype) for size in self._sizes]
+        self._buffers = [np.empty(size, self._dtype) for size in self._sizes]
         return [
-            None if place == RESULT else buffers[place][: shape[0] * shape[1]].reshape(shape)
+            None if place == RESULT else self._buffers[place][: shape[0] * shape[1]].reshape(shape)
             for place, shape in zip(self._where, self._shapes, strict=True)
         ]
+
+    def view(self, step: int, rows: int, columns: int, result: Array) -> Array:
+        """The target of a step that produces less than it was laid out for, for runs in blocks."""
+        place = self._where[step]
+        if place == RESULT:
+            return result
+        return self._buffers[place][: rows * columns].reshape(rows, columns)

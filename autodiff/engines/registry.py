@@ -3,44 +3,60 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import re
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 
-from ..errors import AutodiffError, UnknownNameError
+from ..arrays import read_size
+from ..errors import AutodiffError, InputError, UnknownNameError
 from .auto import Auto
 from .base import Engine
+from .checkpointed import ReverseCheckpointed
 from .differences import ComplexStep, FiniteDifference
 from .explicit import ExplicitForward, ExplicitReverse
 from .forward import Forward
+from .mixed import ExplicitOptimal, Mixed
 from .reverse import Reverse
 
 BUILT_IN: tuple[type[Engine], ...] = (
     Forward,
     Reverse,
+    Mixed,
     Auto,
     ExplicitForward,
     ExplicitReverse,
+    ExplicitOptimal,
+    ReverseCheckpointed,
     FiniteDifference,
     ComplexStep,
 )
 GROUP = "autodiff.engines"
 
 
+Maker = Callable[..., Engine]
+
+
 @functools.cache
-def _factories() -> dict[str, Callable[[], Engine]]:
-    found: dict[str, Callable[[], Engine]] = {point.name: _loader(point) for point in entry_points(group=GROUP)}
-    found.update({engine.name: engine for engine in BUILT_IN})
+def _makers() -> dict[str, Callable[[], Maker]]:
+    """By name, a function that finds the engine class; another package's is imported only when it is asked for."""
+    found: dict[str, Callable[[], Maker]] = {point.name: _loader(point) for point in entry_points(group=GROUP)}
+    found.update({engine.name: functools.partial(_given, engine) for engine in BUILT_IN})
     return found
 
 
-def _loader(point: EntryPoint) -> Callable[[], Engine]:
-    def load() -> Engine:
+def _given(maker: Maker) -> Maker:
+    return maker
+
+
+def _loader(point: EntryPoint) -> Callable[[], Maker]:
+    def load() -> Maker:
         try:
-            made = point.load()()
+            made = point.load()
         except Exception as error:
             raise AutodiffError(f"engine {point.name} ({point.value}) cannot be loaded: {error}") from error
-        if not isinstance(made, Engine):
-            raise AutodiffError(f"engine {point.name} ({point.value}) is no autodiff.engines.Engine")
+        if not (isinstance(made, type) and issubclass(made, Engine)):
+            raise AutodiffError(f"engine {point.name} ({point.value}) is no subclass of autodiff.Engine")
         return made
 
     return load
@@ -48,28 +64,64 @@ def _loader(point: EntryPoint) -> Callable[[], Engine]:
 
 def register(engine: type[Engine]) -> type[Engine]:
     """Add an engine class for this process; usable as a decorator. A packaged engine uses an entry point instead."""
-    _factories()[engine.name] = engine
+    if not (isinstance(engine, type) and issubclass(engine, Engine) and isinstance(getattr(engine, "name", None), str)):
+        raise InputError(f"register takes a subclass of Engine with a name, not {engine!r}")
+    _makers()[engine.name] = functools.partial(_given, engine)
     return engine
 
 
 def engine(name: str) -> Engine:
-    """The engine of that name.
+    """The engine of that name, which may carry options: ``forward``, ``forward(chunk=64)``.
 
     Raises:
-        UnknownNameError: with the near matches.
+        UnknownNameError: no such engine or option, with the near matches.
+        InputError: options that cannot be read, or that the engine refuses.
         AutodiffError: another package's engine that does not load.
     """
+    base, options = split_options(name)
     try:
-        factory = _factories()[name]
+        find = _makers()[base]
     except (KeyError, TypeError):
-        raise UnknownNameError("engine", name, _factories()) from None
-    return factory()
+        raise UnknownNameError("engine", base, _makers()) from None
+    maker = find()
+    if not options:
+        return maker()
+    known = list(inspect.signature(maker).parameters)
+    for key in options:
+        if key not in known:
+            raise UnknownNameError(f"option of engine {base}", key, known or ["none"])
+    made = maker(**options)
+    made.label = name
+    return made
+
+
+def split_options(name: str) -> tuple[str, dict[str, int]]:
+    """``forward(chunk=64)`` as a name and its options; byte sizes may be written ``64MiB``.
+
+    Raises:
+        InputError: something else stands between the parentheses.
+    """
+    found = re.fullmatch(r"([^()]*)\((.*)\)", name) if isinstance(name, str) else None
+    if not found:
+        return name, {}
+    options = {}
+    for part in filter(None, (part.strip() for part in found[2].split(","))):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise InputError(f"engine {name!r}: expected key=number between the parentheses, not {part!r}")
+        options[key.strip()] = read_size(value, f"engine {name!r}: {key.strip()}")
+    return found[1].strip(), options
+
+
+def split_names(text: str) -> list[str]:
+    """Engine names separated by commas, options and all."""
+    return [name.strip() for name in re.split(r",(?![^()]*\))", text) if name.strip()]
 
 
 def engines() -> dict[str, str]:
     """Every registered name, with "" if the engine can run here and else the reason."""
     found = {}
-    for name in _factories():
+    for name in _makers():
         try:
             found[name] = engine(name).available()
         except AutodiffError as error:

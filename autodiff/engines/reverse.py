@@ -14,14 +14,25 @@ from ..arrays import Array
 from ..layers.base import Derivative
 from ..network import Network
 from .base import Engine, Prepared, chain_work
+from .blocks import ReverseBlocks, check_chunk, default_chunk
 from .memory import ChainMemory, PingPong
+from .pulling import pull
 
 
 class Reverse(Engine):
-    """``reverse``: the Jacobian row-wise, or a vjp."""
+    """``reverse``: the Jacobian row-wise, or a vjp.
+
+    Args:
+        chunk: at most so many cotangents at a time; left out, what suits the cache.
+    """
 
     name: ClassVar[str] = "reverse"
     operations: ClassVar[frozenset[str]] = frozenset({"jacobian", "gradient", "vjp"})
+    blocked: ClassVar[bool] = True  #: cotangents go in blocks that suit the cache unless a chunk is given
+
+    def __init__(self, chunk: int | None = None) -> None:
+        check_chunk(chunk)
+        self.chunk = chunk
 
     def supports(self, network: Network, wrt: str = "input", operation: str = "jacobian") -> str:
         if operation == "jvp":
@@ -29,7 +40,11 @@ class Reverse(Engine):
         return super().supports(network, wrt, operation)
 
     def build(self, network: Network, wrt: str, operation: str, seeds: int) -> Prepared:
-        return ReverseRun(network, self.chain(network), wrt, operation, seeds)
+        chain = self.chain(network)
+        chunk = self.chunk or (default_chunk(chain[:-1], "vjp") if self.blocked else None)
+        if chunk and operation == "jacobian" and chunk < network.m:
+            return ReverseBlocks(network, chain, wrt, chunk)
+        return ReverseRun(network, chain, wrt, operation, seeds)
 
     def chain(self, network: Network) -> Sequence[Derivative]:
         """The linear maps that are multiplied."""
@@ -48,7 +63,7 @@ class ReverseRun(Prepared):
         self.chain = chain
         rows = seeds if operation == "vjp" else network.m
         to_input = wrt == "input"
-        self.memory = ChainMemory(chain, keep_primal=not to_input, keep_residuals=True, cotangents=rows)
+        self.memory = ChainMemory(chain, keep_primal=not to_input, keep_residuals=True, cotangents=rows, tangents=0)
         self.lowest = 0 if to_input else next(i for i, d in enumerate(chain) if d.parameters)
         self.down = list(range(len(chain) - 1, self.lowest - 1, -1))
         shapes = [(rows, chain[i].shape[1]) for i in self.down]
@@ -69,7 +84,7 @@ class ReverseRun(Prepared):
             if first:
                 done += [(d, name, 1) for name, wanted in (("dense_params", to_params), ("dense", to_input)) if wanted]
             else:
-                both = "pullback" if to_params and to_input else "vjp_params" if to_params else "vjp"
+                both = "vjp_both" if to_params and to_input else "vjp_params" if to_params else "vjp"
                 done.append((d, both, rows))
         return done
 
@@ -99,15 +114,4 @@ class ReverseRun(Prepared):
 
     def _pull_to_parameters(self, U: Array | None, out: Array) -> None:
         for derivative, target, part in self.param_steps:
-            own = out[:, part] if derivative.parameters else None
-            if U is None:
-                if own is not None:
-                    derivative.dense_params(own)
-                U = derivative.dense(target) if target is not None else None
-            elif target is None:
-                assert own is not None  # the lowest layer is the first that has parameters
-                derivative.vjp_params(U, own)
-            elif own is None:
-                U = derivative.vjp(U, target)
-            else:
-                U = derivative.pullback(U, target, own)
+            U = pull(derivative, U, target, out[:, part] if derivative.parameters else None)

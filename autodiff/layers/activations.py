@@ -74,7 +74,10 @@ def _sigmoid_slope(z: Array, y: Array, d: Array) -> None:
 
 
 def _relu(z: Array, y: Array) -> None:
-    np.maximum(z, 0.0, out=y)  # NumPy orders complex numbers by their real part first
+    if np.iscomplexobj(z):  # by the real part alone, also at 0, where the ordering would look at the imaginary part
+        np.copyto(y, np.where(z.real > 0, z, 0.0))
+    else:
+        np.maximum(z, 0.0, out=y)
 
 
 def _relu_slope(z: Array, y: Array, d: Array) -> None:

@@ -78,11 +78,12 @@ class Layer(ABC):
     def derivative_of(self, dtype: np.dtype[Any]) -> Derivative:
         """The derivative object of this layer, without memory; :meth:`derivative` gives one ready to use."""
 
-    def batched_derivative_of(self, size: int, dtype: np.dtype[Any]) -> Derivative:
-        """The block-diagonal derivative of ``size`` copies; layers override it with one matrix product."""
-        from .batched import BlockDiagonal
+    def batched_derivative_of(self, size: int, dtype: np.dtype[Any]) -> Derivative | None:
+        """The block-diagonal derivative of ``size`` copies as one matrix product, for layers that know how.
 
-        return BlockDiagonal([self.derivative_of(dtype) for _ in range(size)])
+        None leaves it to :class:`~autodiff.layers.batched.BlockDiagonal`, which goes sample by sample.
+        """
+        return None
 
     def derivative(self, dtype: DTypeLike = np.float64, cotangents: int = 1) -> Derivative:
         """A derivative with memory of its own: call ``at(x)``, then ``jvp``, ``vjp`` or ``dense``.
@@ -97,7 +98,8 @@ class Layer(ABC):
         if not self.n:
             raise InputError(f"{self.kind} does not know its size yet; give it one, or put it into a Network")
         found = float_dtype(dtype)
-        made = self.derivative_of(found)
+        layer = self if self.params.dtype == found or not self.params.size else self.bind(self.params.astype(found))
+        made = layer.derivative_of(found)
         sizes = made.sizes(cotangents)
         made.bind(*(np.empty(size, found) for size in (sizes.primal, sizes.residual, sizes.scratch)))
         return made
@@ -136,8 +138,11 @@ class Derivative(ABC):
     # -- memory
 
     @abstractmethod
-    def sizes(self, cotangents: int = 1) -> Sizes:
-        """The working memory needed when at most ``cotangents`` rows are pulled back in one call."""
+    def sizes(self, cotangents: int = 1, tangents: int | None = None) -> Sizes:
+        """The working memory for at most ``cotangents`` rows and ``tangents`` columns in one call.
+
+        None for ``tangents`` stands for any number.
+        """
 
     @abstractmethod
     def bind(self, primal: Array, residual: Array, scratch: Array) -> None:
@@ -167,6 +172,14 @@ class Derivative(ABC):
     def dense(self, out: Array | None = None) -> Array:
         """``f'(x)`` itself, (m, n)."""
 
+    def columns(self, start: int, stop: int, out: Array) -> Array:
+        """``f'(x)[:, start:stop]`` into ``out`` (m, stop - start); layers that know their columns override it."""
+        return self.jvp(_unit(self.shape[1], start, stop, self.dtype), out)
+
+    def rows(self, start: int, stop: int, out: Array) -> Array:
+        """``f'(x)[start:stop]`` into ``out`` (stop - start, n); layers that know their rows override it."""
+        return self.vjp(np.ascontiguousarray(_unit(self.shape[0], start, stop, self.dtype).T), out)
+
     # -- the same for the parameters
 
     def jvp_params(self, T: Array, out: Array | None = None) -> Array:
@@ -181,7 +194,15 @@ class Derivative(ABC):
         """``df/dtheta`` itself, (m, p)."""
         raise NotImplementedError(f"{type(self).__name__} has no parameters")
 
-    def pullback(self, U: Array, out: Array, params_out: Array) -> Array:
+    def params_columns(self, start: int, stop: int, out: Array) -> Array:
+        """``df/dtheta[:, start:stop]`` into ``out`` (m, stop - start)."""
+        return self.jvp_params(_unit(self.parameters, start, stop, self.dtype), out)
+
+    def params_rows(self, start: int, stop: int, out: Array) -> Array:
+        """``df/dtheta[start:stop]`` into ``out`` (stop - start, p)."""
+        return self.vjp_params(np.ascontiguousarray(_unit(self.shape[0], start, stop, self.dtype).T), out)
+
+    def vjp_both(self, U: Array, out: Array, params_out: Array) -> Array:
         """``U f'(x)`` into ``out`` and ``U df/dtheta`` into ``params_out``, sharing what the two have in common."""
         self.vjp_params(U, params_out)
         return self.vjp(U, out)
@@ -192,8 +213,13 @@ class Derivative(ABC):
     def work(self, operation: str, k: int = 1) -> Work:
         """Exact counts of one call, ``operation`` being a method's name and k the tangents or cotangents.
 
-        This is the one place where a layer's cost is counted; plans and predictions read it.
+        This is the one place where a layer's cost is counted; plans and predictions read it. The methods are value,
+        at, jvp, vjp, dense and, with parameters, jvp_params, vjp_params, dense_params.
         """
+
+    def work_both(self, k: int = 1) -> Work:
+        """Exact counts of one ``vjp_both``."""
+        return self.work("vjp_params", k) + self.work("vjp", k)
 
     @property
     def cost(self) -> Cost:
@@ -207,3 +233,10 @@ class Derivative(ABC):
             memory=self.sizes().residual * self.dtype.itemsize,
             shape=self.shape,
         )
+
+
+def _unit(size: int, start: int, stop: int, dtype: np.dtype[Any]) -> Array:
+    """Columns ``start`` to ``stop`` of the identity, (size, stop - start)."""
+    block = np.zeros((size, stop - start), dtype)
+    np.fill_diagonal(block[start:stop], 1.0)
+    return block

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, as_size
 from ..errors import InputError
 from .base import Derivative, Layer, Sizes
 from .work import Work, passes
@@ -24,9 +24,10 @@ class Batched(Layer):
     """
 
     def __init__(self, layer: Layer, size: int) -> None:
-        if size < 1:
-            raise InputError(f"Batched({layer.kind}) has size {size}; expected at least 1")
-        self.layer, self.size = layer, size
+        if not isinstance(layer, Layer):
+            raise InputError(f"Batched takes a layer, not {type(layer).__name__}")
+        self.layer, self.size = layer, as_size(size, f"the size of Batched({layer.kind})")
+        size = self.size
         self.n, self.m = layer.n * size, layer.m * size
         self.params = layer.params
 
@@ -47,10 +48,12 @@ class Batched(Layer):
         return bound
 
     def function(self, x: Any, params: Any, xp: Any = np) -> Any:
-        return self.layer.function(x.reshape(self.size, self.layer.n), params, xp).reshape(-1)
+        lead = x.shape[:-1]
+        return self.layer.function(x.reshape(*lead, self.size, self.layer.n), params, xp).reshape(*lead, self.m)
 
     def derivative_of(self, dtype: np.dtype[Any]) -> Derivative:
-        return self.layer.batched_derivative_of(self.size, dtype)
+        together = self.layer.batched_derivative_of(self.size, dtype)
+        return together or BlockDiagonal([self.layer.derivative_of(dtype) for _ in range(self.size)])
 
 
 class BlockDiagonal(Derivative):
@@ -65,7 +68,7 @@ class BlockDiagonal(Derivative):
         self.inputs = [slice(i * n, (i + 1) * n) for i in range(len(blocks))]
         self.outputs = [slice(i * m, (i + 1) * m) for i in range(len(blocks))]
 
-    def sizes(self, cotangents: int = 1) -> Sizes:
+    def sizes(self, cotangents: int = 1, tangents: int | None = None) -> Sizes:
         one = self.blocks[0].sizes(cotangents)
         count = len(self.blocks)
         return Sizes((one.primal + self.blocks[0].shape[0]) * count, one.residual * count, one.scratch)

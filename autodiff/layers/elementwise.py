@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
-from ..errors import InputError
+from ..arrays import Array, as_size
 from .activations import Activation, activation
 from .base import Derivative, Layer, Sizes
 from .work import Work, passes
@@ -23,10 +22,8 @@ class Elementwise(Layer):
     """
 
     def __init__(self, name: str, size: int | None = None) -> None:
-        if size is not None and size < 1:
-            raise InputError(f"Elementwise({name!r}) has size {size}; expected at least 1")
         self._activation = activation(name)
-        self.n = self.m = size or 0
+        self.n = self.m = 0 if size is None else as_size(size, f"the size of Elementwise({name!r})")
 
     def sized(self, n: int) -> Layer:
         if self.n:
@@ -56,7 +53,7 @@ class Diagonal(Derivative):
     def __init__(self, size: int, dtype: np.dtype[Any]) -> None:
         super().__init__((size, size), dtype)
 
-    def sizes(self, cotangents: int = 1) -> Sizes:
+    def sizes(self, cotangents: int = 1, tangents: int | None = None) -> Sizes:
         return Sizes(self.shape[0], self.shape[0])
 
     def bind(self, primal: Array, residual: Array, scratch: Array) -> None:
@@ -77,6 +74,16 @@ class Diagonal(Derivative):
             out = np.empty(self.shape, self.dtype)
         out.fill(0.0)
         np.copyto(np.einsum("ii->i", out), self.d)
+        return out
+
+    def columns(self, start: int, stop: int, out: Array) -> Array:
+        out.fill(0.0)
+        np.copyto(np.einsum("ii->i", out[start:stop]), self.d[start:stop])
+        return out
+
+    def rows(self, start: int, stop: int, out: Array) -> Array:
+        out.fill(0.0)
+        np.copyto(np.einsum("ii->i", out[:, start:stop]), self.d[start:stop])
         return out
 
     def work(self, operation: str, k: int = 1) -> Work:

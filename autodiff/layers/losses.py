@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, as_floats
+from ..arrays import Array, as_floats, as_size
 from ..errors import DTypeError, InputError
 from .base import Derivative, Layer, Sizes
 from .work import Work, passes, product
@@ -27,7 +27,7 @@ class SquaredError(Layer):
     m = 1
 
     def __init__(self, target: object) -> None:
-        self.target = as_floats(target, "target")
+        self.target = as_floats(target, "target").copy()
         if self.target.ndim != 1 or not self.target.size:
             raise InputError(f"target has shape {self.target.shape}; expected a vector")
         self.n = self.target.size
@@ -57,15 +57,18 @@ class CrossEntropy(Layer):
     m = 1
 
     def __init__(self, label: object, classes: int | None = None) -> None:
-        labels = np.atleast_1d(np.asarray(label))
+        try:
+            labels = np.atleast_1d(np.asarray(label))
+        except ValueError as error:
+            raise InputError(f"label is ragged: {error}") from error
         if labels.dtype.kind not in "iu":
             raise DTypeError(f"label is {labels.dtype}; pass the index of the class, or a vector of them")
         if labels.ndim != 1 or not labels.size or labels.min() < 0:
             raise InputError("label must be a class index from 0, or a vector of them")
-        self.labels = labels
+        self.labels = labels.astype(np.intp)
         self.n, self.classes = 0, 0
         if classes is not None:
-            self._resize(classes * labels.size)
+            self._resize(as_size(classes, "classes") * labels.size)
 
     def _resize(self, n: int) -> None:
         samples = self.labels.size
@@ -104,7 +107,7 @@ class GradientRow(Derivative):
     def __init__(self, n: int, dtype: np.dtype[Any]) -> None:
         super().__init__((1, n), dtype)
 
-    def sizes(self, cotangents: int = 1) -> Sizes:
+    def sizes(self, cotangents: int = 1, tangents: int | None = None) -> Sizes:
         return Sizes(1, self.shape[1])
 
     def bind(self, primal: Array, residual: Array, scratch: Array) -> None:
@@ -122,6 +125,10 @@ class GradientRow(Derivative):
         if out is None:
             return self.row.copy()
         np.copyto(out, self.row)
+        return out
+
+    def columns(self, start: int, stop: int, out: Array) -> Array:
+        np.copyto(out, self.row[:, start:stop])
         return out
 
     def work(self, operation: str, k: int = 1) -> Work:
@@ -168,12 +175,12 @@ class CrossEntropyDerivative(GradientRow):
         self.chosen = np.arange(self.samples) * self.classes + layer.labels
         self.mean = np.full(self.samples, 1.0 / self.samples, dtype)
 
-    def sizes(self, cotangents: int = 1) -> Sizes:
+    def sizes(self, cotangents: int = 1, tangents: int | None = None) -> Sizes:
         return Sizes(1, self.shape[1], 2 * self.samples)
 
     def bind(self, primal: Array, residual: Array, scratch: Array) -> None:
         super().bind(primal, residual, scratch)
-        self.rows = self.g.reshape(self.samples, self.classes)
+        self.table = self.g.reshape(self.samples, self.classes)
         self.sum = scratch[: self.samples]
         self.picked = scratch[self.samples : 2 * self.samples]
         self.sum_column, self.picked_column = self.sum[:, None], self.picked[:, None]
@@ -182,10 +189,10 @@ class CrossEntropyDerivative(GradientRow):
         scores = x.reshape(self.samples, self.classes)
         np.amax(scores, axis=1, out=self.sum)  # complex numbers are ordered by their real part, so this is analytic
         np.take(x, self.chosen, out=self.picked, mode="clip")
-        np.subtract(scores, self.sum_column, out=self.rows)
+        np.subtract(scores, self.sum_column, out=self.table)
         np.subtract(self.sum, self.picked, out=self.picked)
-        np.exp(self.rows, out=self.rows)
-        np.add.reduce(self.rows, axis=1, out=self.sum)
+        np.exp(self.table, out=self.table)
+        np.add.reduce(self.table, axis=1, out=self.sum)
         y = np.dot(self.picked, self.mean)
         np.log(self.sum, out=self.picked)
         self.y[0] = y + np.dot(self.picked, self.mean)
@@ -194,7 +201,7 @@ class CrossEntropyDerivative(GradientRow):
     def at(self, x: Array) -> Array:
         self.value(x)
         np.multiply(self.sum, self.samples, out=self.sum)
-        np.divide(self.rows, self.sum_column, out=self.rows)
+        np.divide(self.table, self.sum_column, out=self.table)
         np.take(self.g, self.chosen, out=self.picked, mode="clip")
         np.subtract(self.picked, self.mean, out=self.picked)
         self.g[self.chosen] = self.picked

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, as_floats
+from ..arrays import Array, as_floats, as_positive, as_size
 from ..errors import InputError
 from .base import Derivative, Layer, Sizes
 from .elementwise import Diagonal
@@ -24,10 +24,10 @@ class Peaks(Layer):
     """
 
     def __init__(self, t: object, peaks: int) -> None:
-        self.t = as_floats(t, "t")
-        if self.t.ndim != 1 or not self.t.size or peaks < 1:
-            raise InputError(f"Peaks takes a vector of points and at least 1 peak, not {self.t.shape} and {peaks}")
-        self.peaks = peaks
+        self.t = as_floats(t, "t").copy()
+        if self.t.ndim != 1 or not self.t.size:
+            raise InputError(f"t has shape {self.t.shape}; expected a vector of sample points")
+        self.peaks = peaks = as_size(peaks, "peaks")
         self.n, self.m = 3 * peaks, self.t.size
 
     def function(self, x: Any, params: Any, xp: Any = np) -> Any:
@@ -48,16 +48,16 @@ class PeaksDerivative(Derivative):
         self.t = layer.t.astype(dtype)
         self.peaks = layer.peaks
 
-    def sizes(self, cotangents: int = 1) -> Sizes:
+    def sizes(self, cotangents: int = 1, tangents: int | None = None) -> Sizes:
         points, inputs = self.shape
         return Sizes(points, points * inputs, self.peaks)
 
     def bind(self, primal: Array, residual: Array, scratch: Array) -> None:
         points, inputs = self.shape
         self.y = primal[:points]
-        self.columns = residual[: points * inputs].reshape(inputs, points)
-        self.J = self.columns.T
-        self.E, self.u, self.rest = self.columns.reshape(3, self.peaks, points)
+        self.stacked = residual[: points * inputs].reshape(inputs, points)
+        self.J = self.stacked.T
+        self.E, self.u, self.rest = self.stacked.reshape(3, self.peaks, points)
         self.scale = scratch[: self.peaks]
 
     def value(self, x: Array) -> Array:
@@ -91,6 +91,14 @@ class PeaksDerivative(Derivative):
         np.copyto(out, self.J)
         return out
 
+    def columns(self, start: int, stop: int, out: Array) -> Array:
+        np.copyto(out, self.J[:, start:stop])
+        return out
+
+    def rows(self, start: int, stop: int, out: Array) -> Array:
+        np.copyto(out, self.J[start:stop])
+        return out
+
     def work(self, operation: str, k: int = 1) -> Work:
         (points, inputs), size = self.shape, self.peaks * self.shape[0]
         match operation:
@@ -116,10 +124,10 @@ class Misfit(Layer):
     """
 
     def __init__(self, observed: object, sigma: float) -> None:
-        self.observed = as_floats(observed, "observed")
-        if self.observed.ndim != 1 or not self.observed.size or not sigma > 0:
-            raise InputError(f"Misfit takes a vector and a positive sigma, not {self.observed.shape} and {sigma}")
-        self.sigma = float(sigma)
+        self.observed = as_floats(observed, "observed").copy()
+        if self.observed.ndim != 1 or not self.observed.size:
+            raise InputError(f"observed has shape {self.observed.shape}; expected a vector")
+        self.sigma = as_positive(sigma, "sigma")
         self.n = self.m = self.observed.size
 
     def function(self, x: Any, params: Any, xp: Any = np) -> Any:
@@ -136,9 +144,6 @@ class MisfitDerivative(Diagonal):
         super().__init__(layer.n, dtype)
         self.observed = layer.observed.astype(dtype)
         self.factor = 1.0 / layer.sigma
-
-    def bind(self, primal: Array, residual: Array, scratch: Array) -> None:
-        super().bind(primal, residual, scratch)
 
     def value(self, x: Array) -> Array:
         np.subtract(x, self.observed, out=self.y)

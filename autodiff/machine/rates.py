@@ -86,3 +86,7 @@ def rates(seconds: Mapping[str, float], dtype: np.dtype[Any]) -> Rates:
         }[name]
         known[name] = rest / count
     return Rates(**known)
+
+
+#: one core of a 2023 server processor with AVX-512, float64; for choices that cannot wait for a measurement
+TYPICAL = Rates(call=7e-7, element=2.1e-10, transcendental=1.2e-9, fma=2.9e-11)

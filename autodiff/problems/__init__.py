@@ -2,10 +2,11 @@
 
 from .families import Family, families, family, find_family
 from .real import curve_fit, digits_loss, digits_saliency, load_digits
-from .synthetic import mlp, product
+from .synthetic import autoencoder, mlp, product
 
 __all__ = [
     "Family",
+    "autoencoder",
     "curve_fit",
     "digits_loss",
     "digits_saliency",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..arrays import as_size
 from ..errors import InputError, UnknownNameError
 from ..network import Network
 
@@ -84,5 +85,4 @@ def require_positive(**sizes: Any) -> None:
         InputError: naming the first.
     """
     for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise InputError(f"{name} is {size!r}; expected an integer of at least 1")
+        as_size(size, name)

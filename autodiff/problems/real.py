@@ -7,7 +7,7 @@ import functools
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays import Array, float_dtype
+from ..arrays import Array, as_positive, float_dtype
 from ..errors import InputError
 from ..layers import Batched, CrossEntropy, Elementwise, Misfit, Peaks
 from ..network import Network
@@ -111,6 +111,7 @@ def curve_fit(
         InputError: a size below 1, or a noise that is not positive.
     """
     require_positive(peaks=peaks, points=points)
+    noise = as_positive(noise, "noise")
     rng = np.random.default_rng(seed)
     t = np.arange(1, points + 1) / points
     centres = (np.arange(peaks) + rng.uniform(0.3, 0.7, peaks)) / peaks

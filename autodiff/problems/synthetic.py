@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arrays import Array, float_dtype
+from ..errors import InputError
 from ..layers import ACTIVATIONS, Dense, Layer
 from ..layers.activations import activation as find_activation
 from ..network import Network
@@ -93,6 +94,39 @@ def mlp(
     sizes = [n, *[width] * (depth - 1), m]
     layers = dense_chain(np.random.default_rng(seed), sizes, activation)
     return Network(layers, name="mlp").astype(float_dtype(dtype))
+
+
+@family(n=6, bottleneck=2, depth=4)
+def autoencoder(
+    n: int,
+    bottleneck: int,
+    depth: int = 6,
+    activation: str = "tanh",
+    seed: int = 0,
+    dtype: DTypeLike = np.float64,
+) -> Network:
+    """An autoencoder R^n -> R^n: ``depth`` dense layers of width n with ``bottleneck`` units in the middle.
+
+    Its Jacobian has the rank of the bottleneck, and neither mode sees that: split there it costs a fraction.
+
+    Args:
+        n: inputs, outputs, and units of all layers but the middle one.
+        bottleneck: units in the middle.
+        depth: dense layers, an even number.
+        activation: of all layers but the last.
+        seed: of the weights.
+        dtype: float64 or float32.
+
+    Raises:
+        InputError: a size below 1, or an odd depth. UnknownNameError: no such activation.
+    """
+    require_positive(n=n, bottleneck=bottleneck, depth=depth)
+    if depth % 2:
+        raise InputError(f"depth is {depth}; expected an even number, half of it on each side of the bottleneck")
+    find_activation(activation)
+    half = [n] * (depth // 2)
+    layers = dense_chain(np.random.default_rng(seed), [*half, bottleneck, *half], activation)
+    return Network(layers, name="autoencoder").astype(float_dtype(dtype))
 
 
 @family(n=4, p=5, q=3)

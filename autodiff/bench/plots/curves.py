@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..statistics import growth
+from ..statistics import Exponent, growth
 from ..sweep import Sweep
 from ..table import Results
 from .style import GREY, bytes_axis, colour, marker, seconds_axis, size_axis
@@ -21,15 +21,8 @@ def draw_curves(figure: Figure, results: Results, sweep: Sweep) -> None:
     measured = results.measured(sweep.name)
     panels = figure.subplots(1, 2 if sweep.memory else 1, squeeze=False)[0]
     time = panels[0]
-    for engine, own in measured.groupby("engine", sort=False):
-        own = own.sort_values(f"key.{axis}")
-        _curve(time, results, sweep, str(engine), own, axis)
-    first = measured.drop_duplicates("case").sort_values(f"key.{axis}")
-    time.plot(first[f"key.{axis}"], first["value_s"], color=GREY, linestyle="--", linewidth=1.2, label="f itself")
-    time.set_ylabel("time of one call")
-    seconds_axis(time)
+    draw_times(time, results, sweep)
     time.set_title(sweep.title or sweep.name)
-    time.legend(fontsize=9)
     if sweep.memory:
         _memory(panels[1], measured, axis)
     for panel in panels:
@@ -38,9 +31,24 @@ def draw_curves(figure: Figure, results: Results, sweep: Sweep) -> None:
     figure.supxlabel(_fixed(measured, axis), fontsize=8, color=GREY)
 
 
-def _curve(axes: Axes, results: Results, sweep: Sweep, engine: str, own: pd.DataFrame, axis: str) -> None:
+def draw_times(time: Axes, results: Results, sweep: Sweep, *, exponents: bool = True) -> None:
+    """The times of all engines and of f, with their growth exponents in the legend if asked for."""
+    axis, measured = sweep.axes[0], results.measured(sweep.name)
+    for engine, own in measured.groupby("engine", sort=False):
+        own = own.sort_values(f"key.{axis}")
+        fit = growth(own[f"key.{axis}"].tolist(), own["median_s"].tolist()) if exponents else None
+        _curve(time, results, sweep, str(engine), own, axis, fit)
+    first = measured.drop_duplicates("case").sort_values(f"key.{axis}")
+    time.plot(first[f"key.{axis}"], first["value_s"], color=GREY, linestyle="--", linewidth=1.2, label="f itself")
+    time.set_ylabel("time of one call")
+    seconds_axis(time)
+    time.legend(fontsize=9)
+
+
+def _curve(
+    axes: Axes, results: Results, sweep: Sweep, engine: str, own: pd.DataFrame, axis: str, fit: Exponent | None
+) -> None:
     x = own[f"key.{axis}"].to_numpy(float)
-    fit = growth(x.tolist(), own["median_s"].tolist())
     label = engine if fit is None else f"{engine}: ~ {axis}$^{{{fit.slope:.2f}}}$ from {axis} = {fit.first:.0f} on"
     axes.plot(x, own["median_s"], color=colour(engine), marker=marker(engine), label=label)
     quartiles = [
