@@ -87,6 +87,8 @@ def bench(
         raise typer.BadParameter("--engines names no engine")
     for name in names:
         find_engine(name)
+        if names.count(name) > 1:
+            raise typer.BadParameter(f"--engines lists {name} twice")
     check_threads(threads)
     request = Request(
         load_all(sweep or []), names, effort, passes or {"quick": 1, "default": 3, "full": 5}[effort], threads
@@ -96,11 +98,18 @@ def bench(
         task = progress.add_task("measuring", total=None)
         outcome = run(request, folder, lambda done, total: progress.update(task, completed=done, total=total))
     _print_summary(outcome.report, folder)
+    wrong = outcome.report.wrong
+    if not wrong.empty:
+        first = wrong.iloc[0]
+        outcome.failures.append(
+            f"{len(wrong)} engine cases were wrong or failed, the first: {first['sweep']}, {first['case']}, "
+            f"{first['engine']}: {first['reason']}"
+        )
     for failure in outcome.failures:
         errors.print(f"[red]error:[/] {escape(failure)}", highlight=False, soft_wrap=True)
     if outcome.interrupted:
         errors.print("interrupted: what was measured before is kept and reported", highlight=False)
-    if outcome.failures or outcome.interrupted or not outcome.report.wrong.empty:
+    if outcome.failures or outcome.interrupted:
         raise typer.Exit(1)
 
 
@@ -206,6 +215,9 @@ def main() -> None:
         status = 1
     except AutodiffError as error:
         status = _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or 'file'}: {error.strerror or error}")
+        status = 1
     except UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()  # type: ignore[attr-defined]

@@ -112,6 +112,15 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path):
         (["bench", "--sweep", "missing.toml"], "missing.toml: No such file or directory"),
         (["bench", "--engines", "revers"], "unknown engine 'revers'; did you mean reverse"),
         (["bench", "--engines", ","], "--engines names no engine"),
+        (["bench", "--engines", "forward,forward"], "--engines lists forward twice"),
+        (["bench", "--engines", "forward(chnk=3)"], "unknown option of engine forward 'chnk'; did you mean chunk"),
+        (["plan", "autoencodr(n=4)"], "unknown problem 'autoencodr'; did you mean autoencoder"),
+        (["plan", "mlp(n=4, m=1)"], "problem mlp needs depth"),
+        (["plan", "mlp(4)"], "write every argument as key=value"),
+        (["plan", "mlp(n=)"], "cannot be read; write it like mlp"),
+        (["plan", "nowhere:net"], "nowhere:net cannot be loaded: ModuleNotFoundError"),
+        (["plan", "missing.json"], "missing.json: No such file"),
+        (["plan", "mlp(n=4, m=1, depth=2)", "--memory", "much"], "expected an integer, or bytes such as 64MiB"),
         (["bench", "--threads", "4096"], "--threads is 4096; this process may use 1 to"),
         (["bench", "--quick", "--full"], "--quick and --full exclude each other"),
         (["bench", "--passes", "0"], "greater than or equal to 1"),
@@ -129,9 +138,28 @@ def test_wrong_requests_get_one_line_and_status_2(tmp_path, arguments, message):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_plans(tmp_path):
+    done = autodiff("plan", "autoencoder(n=64, bottleneck=4)", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "gain" in done.stdout
+    assert "forward" in done.stdout
+    (tmp_path / "net.py").write_text("import autodiff as ad\nnet = ad.problems.mlp(3, 2, 2)\ndef make(): return net\n")
+    for name in ("net:net", "net:make"):
+        found = json.loads(autodiff("plan", name, "--json", cwd=tmp_path).stdout)
+        assert found["cost"] <= found["forward_cost"]
+    (tmp_path / "chain.txt").write_text("2\n3 4 12\n2 3 6\n")
+    assert autodiff("plan", "chain.txt", "--memory", "1KiB", cwd=tmp_path).returncode == 0
+    (tmp_path / "broken.txt").write_text("2\n3 4 12\n2 x 6\n")
+    broken = autodiff("plan", "broken.txt", cwd=tmp_path)
+    assert (broken.returncode, broken.stderr.count("\n")) == (2, 1)
+    assert "line 3" in broken.stderr
+    wrong = autodiff("plan", "json:dumps", cwd=tmp_path)
+    assert wrong.returncode == 2
+
+
 def test_help_and_version(tmp_path):
     assert "0 done, 1 the work failed" in autodiff("--help", cwd=tmp_path).stdout
-    for command in ("bench", "report", "env"):
+    for command in ("bench", "report", "plan", "env"):
         assert autodiff(command, "--help", cwd=tmp_path).returncode == 0
     assert autodiff("--version", cwd=tmp_path).stdout.startswith("autodiff ")
     found = json.loads(autodiff("env", "--json", cwd=tmp_path).stdout)

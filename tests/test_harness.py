@@ -123,10 +123,92 @@ def test_a_problem_that_refuses_is_recorded(tmp_path):
     assert (record.status, record.reason) == ("failed", "images 0 to 3999 were asked for; there are 1797")
 
 
+def test_an_engine_that_raises_costs_its_own_row(tmp_path, monkeypatch):
+    class Crashing(type(ad.engine("reverse"))):
+        def build(self, *args):
+            run = super().build(*args)
+            run._run = lambda x, seed, out: 1 / 0
+            return run
+
+    monkeypatch.setattr(measure, "find_engine", lambda name: Crashing())
+    record, _ = measured(tmp_path, expected=pytest.fail.Exception)
+    assert (record.status, record.reason) == ("failed", "ZeroDivisionError: division by zero")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seconds": "abc"}, {"seconds": ["a"]},
+        {"seconds": [None]}, {"seconds": [-1.0]}, {"seconds": None}, {"seconds": []},
+        {"sweep": []}, {"case": {}},
+        {"engine": 3}, {"number": []}, {"keywords": None}, {"median_s": "a"}, {"median_s": 0},
+        {"rounds": "a"},
+        {"iterations": 10**30}, {"peak_bytes": "x"}, {"work": {"fma": 1}}, {"status": "fine"}, {"new": 1},
+    ],
+)  # fmt: skip
+def test_records_of_the_wrong_form_are_left_out(tmp_path, change):
+    folder, _ = write_run(tmp_path)
+    line = json.loads(folder.records.read_text().splitlines()[0]) | change
+    folder.records.write_text(json.dumps(line) + "\n")
+    found, problems = records.read(folder.records)
+    assert not found
+    assert problems[0].startswith("records.jsonl line 1 is left out: ")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"effort": "slow"}, {"effort": None}, {"sweeps": []}, {"sweeps": {"a": 1}}, {"sweeps": [1]}, {"sweeps": "abc"},
+        {"passes": 0}, {"threads": -1}, {"engines": "ab"}, {"engines": ["nope"]}, {"new": 1},
+    ],
+)  # fmt: skip
+def test_requests_of_the_wrong_form_are_refused(tmp_path, change):
+    folder, request = write_run(tmp_path)
+    folders.write_json(folder.request, request.to_json() | change)
+    with pytest.raises(ad.AutodiffError):
+        folders.open_run(tmp_path)
+
+
+@pytest.mark.parametrize("environment_", [{"warnings": 3}, {"blas": []}, {"packages": 3}, [], "text"])
+def test_a_damaged_environment_does_not_stop_a_report(tmp_path, environment_):
+    folder, request = write_run(tmp_path)
+    folders.write_json(folder.environment, environment_)
+    assert report.write(folder, request).files
+
+
+@pytest.mark.parametrize("name", ["n", "grid", "products", "real", "bottleneck", "memory"])
+def test_a_run_that_was_cut_short_is_reported(tmp_path, name):
+    """Only f itself and the first engine of the first case were measured."""
+    sweep = load(name)
+    folder, request = Folder(tmp_path), Request([sweep], [], "quick", 1, 1)
+    case = sweep.cases("quick")[0]
+    for engine in ("value", case.series.engines[0]):
+        records.append(
+            folder.records,
+            Record(
+                name, case.name, engine, 1, keywords=case.keywords, n=1, m=1, depth=1, width=1, dtype="float64",
+                seconds=[1e-5], rounds=1, min_s=1e-5, median_s=1e-5, mean_s=1e-5, stddev_s=0.0, iqr_s=0.0, peak_bytes=1,
+            ),
+        )  # fmt: skip
+    made = report.write(folder, request)
+    assert folder.report.exists()
+    assert (made.results.frame["status"] == "ok").sum() == 1
+
+
+def test_one_pass_left_out_does_not_cost_the_row(tmp_path):
+    folder, request = write_run(tmp_path)
+    records.append(
+        folder.records, Record("tiny", "n1-m2-d2", "reverse", 3, status="skipped", reason="no memory", n=1, m=2)
+    )
+    results, _ = report.collect(folder, request)
+    row = results.frame.iloc[1]
+    assert (row["engine"], row["status"], row["passes"], row["reason"]) == ("reverse", "ok", 2, "pass 3: no memory")
+
+
 def test_records_survive_damage(tmp_path):
     path = tmp_path / "records.jsonl"
     for number in (1, 2):
-        records.append(path, Record("s", "c", "e", number, seconds=[1.0]))
+        records.append(path, Record("s", "c", "e", number, seconds=[1.0], median_s=1.0))
     good = path.read_bytes()
     path.write_bytes(good + b"{broken}\n" + json.dumps({"schema": 99}).encode() + b"\n[]\n" + good[:40])
     found, problems = records.read(path)

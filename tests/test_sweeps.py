@@ -62,13 +62,21 @@ def test_series_inherit_from_the_top():
         ({"operation": "hessian"}, "unknown operation 'hessian'"),
         ({"wrt": "weights"}, "wrt: Input should be 'input' or 'params'"),
         ({"grid": {"n": [], "m": 1, "depth": 1}}, "grid.n"),
-        ({"grid": {"n": 0, "m": 1, "depth": 1}}, "grid.n holds 0; expected at least 1"),
+        ({"grid": {"n": 0, "m": 1, "depth": 1}}, "grid.n holds 0; expected an integer of at least 1"),
         ({"grid": {"n": [4, -2], "m": 1, "depth": 1}}, "grid.n holds -2"),
         ({"grid": {"n": [4, 4], "m": 1, "depth": 1}}, "grid.n lists a value twice"),
         ({"grid": {"n": 1, "m": 1}}, "problem mlp needs depth"),
         ({"grid": {"n": 1, "m": 1, "depth": 1, "heigth": 2}}, "unknown parameter of problem mlp 'heigth'"),
         ({"grid": {"n": {"a": 1}, "m": 1, "depth": 1}}, "grid.n"),
         ({"grid": {"n": True, "m": 1, "depth": 1}}, "grid.n"),
+        ({"grid": {"n": 1.5, "m": 1, "depth": 1}}, "grid.n holds 1.5; expected an integer"),
+        ({"grid": {"n": ["a"], "m": 1, "depth": 1}}, "grid.n holds 'a'; expected an integer"),
+        ({"grid": {"n": [1, "2"], "m": 1, "depth": 1}}, "grid.n holds '2'"),
+        ({"grid": {"n": 10**30, "m": 1, "depth": 1}}, "grid.n"),
+        ({"grid": {"n": 1, "m": 1, "depth": 1, "activation": 3}}, "grid.activation holds 3; expected a word"),
+        ({"plot": "map"}, "plot 'map' needs one series, and a grid with two lists"),
+        ({"plot": "ratio", "grid": {"n": 1, "m": 3, "depth": 2}}, "plot 'ratio' needs one series"),
+        ({"name": "v1.2"}, "name: String should match"),
         ({"quick": {"width": [1]}}, "may only replace keys of"),
         ({"name": "a/b"}, "name: String should match"),
         ({"seeds": 0}, "seeds: Input should be greater"),
@@ -84,7 +92,29 @@ def test_broken_sweeps_are_refused(change, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("grid", "kind"),
+    [
+        ({"n": [1, 2], "m": 1, "depth": 1}, "curves"),
+        ({"n": [1, 2], "m": [1, 2], "depth": 1}, "map"),
+        ({"n": 1, "m": 1, "depth": 1}, "bars"),
+        ({"n": [1, 2], "m": [1, 2], "depth": [1, 2]}, "bars"),
+        ({"n": 2, "m": 1, "depth": 2, "activation": ["tanh", "relu"]}, "bars"),
+        ({"n": [1, 2], "m": 1, "depth": 2, "activation": ["tanh", "relu"]}, "bars"),
+        ({"n": 2, "m": 1, "depth": 2, "seed": [0, 1]}, "bars"),
+    ],
+)
+def test_the_plot_follows_from_the_grid(grid, kind):
+    assert parse(GOOD | {"grid": grid}, "x").kind == kind
+
+
 def test_broken_files_are_refused(tmp_path):
+    with pytest.raises(AutodiffError, match="unknown sweep"):
+        load("x" * 5000)
+    deep = tmp_path / "deep.toml"
+    deep.write_text("a = " + "[" * 5000)
+    with pytest.raises(AutodiffError, match="no valid TOML"):
+        load(deep)
     path = tmp_path / "broken.toml"
     path.write_text("name = [")
     with pytest.raises(AutodiffError, match="no valid TOML"):

@@ -15,7 +15,7 @@ from .measure import take_statistics
 from .records import Record
 
 KERNELS = tuple((kernel, dtype) for dtype in ("float64", "float32") for kernel in kernels(np.dtype(dtype)))
-SWEEP = "machine"  #: under which the records of the rates are kept
+SWEEP = "@machine"  #: under which the records of the rates are kept
 
 
 class Calibration:
@@ -27,8 +27,8 @@ class Calibration:
     def run(self, benchmark: Any) -> None:
         """Time the kernel, and record it if there is a record file."""
         kernel = kernels(np.dtype(self.dtype))[self.kernel]
-        benchmark.name = f"{SWEEP}[{self.kernel}-{self.dtype}]"
-        benchmark.group = SWEEP
+        benchmark.name = f"machine[{self.kernel}-{self.dtype}]"
+        benchmark.group = "machine"
         benchmark(kernel.run)
         if self.path is None or benchmark.stats is None:
             return

@@ -35,9 +35,9 @@ def findings(results: Results, sweeps: list[Sweep]) -> list[Section]:
 def exponents(results: Results, sweeps: list[Sweep]) -> Section:
     """``time ~ axis^slope`` in the upper half of every sweep over one axis."""
     rows = []
-    for sweep in (sweep for sweep in sweeps if len(sweep.axes) == 1):
+    for sweep in (sweep for sweep in sweeps if len(sweep.axes) == 1 and sweep.kind != "bars"):
         axis, measured = sweep.axes[0], results.measured(sweep.name)
-        if f"key.{axis}" not in measured or not pd.api.types.is_numeric_dtype(measured[f"key.{axis}"]):
+        if axis == "seed" or measured.empty:
             continue
         for engine, own in measured.groupby("engine", sort=False):
             fit = growth(own[f"key.{axis}"].tolist(), own["median_s"].tolist())
@@ -55,8 +55,10 @@ def exponents(results: Results, sweeps: list[Sweep]) -> Section:
 
 def log_ratios(results: Results, sweep: Sweep) -> pd.DataFrame:
     """log2 of the first engine's time over the second's for a sweep over two axes, with its interval."""
-    first, second = engines_of(results, sweep)[:2]
-    (y, x), rows = sweep.axes[:2], []
+    (y, x), rows, engines = sweep.axes[:2], [], engines_of(results, sweep)
+    if len(engines) < 2:
+        return pd.DataFrame()
+    first, second = engines[:2]
     for case, own in results.measured(sweep.name).groupby("case", sort=False):
         ratio = results.ratio(sweep.name, str(case), first, second)
         if ratio:
@@ -73,9 +75,9 @@ def engines_of(results: Results, sweep: Sweep) -> list[str]:
 def crossover(results: Results, sweep: Sweep) -> Section | None:
     """Where the first two engines cost the same, for every value of the first axis."""
     engines = engines_of(results, sweep)
-    if len(engines) < 2:
-        return None
     (fixed, moving), table = sweep.axes[:2], log_ratios(results, sweep)
+    if table.empty:
+        return None
     rows, quotients = [], []
     for at, own in table.groupby(fixed):
         crossings = [
@@ -95,8 +97,9 @@ def crossover(results: Results, sweep: Sweep) -> Section | None:
     if quotients:
         note = (
             f"{engines[0]} and {engines[1]} cost the same at {moving}/{fixed} = {np.median(quotients):.2f} (median; "
-            f"{min(quotients):.2f} to {max(quotients):.2f} over the rows that cross); counting multiplications says 1."
+            f"{min(quotients):.2f} to {max(quotients):.2f} over the rows that cross)"
         )
+        note += "; counting multiplications says 1." if {fixed, moving} == {"n", "m"} else "."
     return Section(f"Crossover ({sweep.name})", note, pd.DataFrame(rows, columns=names))
 
 
@@ -108,18 +111,17 @@ def products(results: Results, sweep: Sweep) -> Section | None:
     first, second = engines_of(results, sweep)[:2]
     shown = pd.DataFrame(
         {
-            sweep.axes[0]: table["size"].astype(int),
+            sweep.axes[0]: table["size"].map("{:g}".format),
             "measured": [str(Ratio(*row)) for row in table[["ratio", "low", "high"]].to_numpy()],
             "by multiplications": table["counted"].map("{:.4g}".format),
             "by the machine's rates": table["predicted"].map("{:.3g}".format),
         }
     )
     note = (
-        f"{first} over {second}, each with the evaluation of f that it needs. A matrix-matrix product does more "
-        "multiplications, but does them at arithmetic speed; a vector-matrix product waits for memory, and small ones "
-        "for the interpreter."
+        f"{first} over {second}, each with the evaluation of f that it needs. Large products run at arithmetic speed, "
+        "thin ones wait for memory and small ones for the interpreter, so the time does not follow the count."
     )
-    return Section(f"Matrix-matrix against vector-matrix ({sweep.name})", note, shown)
+    return Section(f"Ratio ({sweep.title or sweep.name})", note, shown)
 
 
 def ratio_table(results: Results, sweep: Sweep) -> pd.DataFrame:
@@ -181,7 +183,7 @@ def gains(results: Results, sweep: Sweep) -> Section | None:
         return None
     shown = pd.DataFrame(
         {
-            sweep.axes[0]: table["size"].astype(int),
+            sweep.axes[0]: table["size"].map("{:g}".format),
             "best of the others": table["best"],
             "gain, measured": [str(Ratio(*row)) for row in table[["gain", "low", "high"]].to_numpy()],
             "by multiplications": table["counted"].map("{:.4g}".format),
@@ -216,7 +218,7 @@ def winners(results: Results, sweep: Sweep) -> Section | None:
     if not rows:
         return None
     names = ["problem", "m x n", "engine", "time", "evaluations of f", "times the fastest"]
-    note = "What a derivative costs in evaluations of f. Reverse mode's gradient stays below 5 however many variables."
+    note = "What a derivative costs in evaluations of f; for reverse mode's gradient the theory allows at most 5."
     return Section(f"Who wins ({sweep.name})", note, pd.DataFrame(rows, columns=names))
 
 
@@ -245,7 +247,7 @@ def missing(results: Results) -> Section:
 
 def seconds_text(seconds: float) -> str:
     """Seconds with three digits and a unit: ``12.3 us``."""
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if seconds >= scale:
             return f"{seconds / scale:.3g} {unit}"
     return f"{seconds / 1e-9:.3g} ns"

@@ -7,8 +7,11 @@ import platform
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..engines import engine as find_engine
 from ..errors import InputError
 from .sweep import Effort, Sweep, parse
 
@@ -42,10 +45,26 @@ class Request:
     def from_json(cls, data: dict[str, Any], source: str) -> Request:
         """Back from ``run.json``. Raises InputError if it is no such file."""
         try:
-            sweeps = [parse(sweep, source) for sweep in data["sweeps"]]
-            return cls(sweeps, list(data["engines"]), data["effort"], int(data["passes"]), int(data["threads"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{source} is no description of a run: {error!r}") from error
+            form = _Form.model_validate(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise InputError(f"{source}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        for name in form.engines:
+            find_engine(name)
+        sweeps = [parse(sweep, source) for sweep in form.sweeps]
+        return cls(sweeps, form.engines, form.effort, form.passes, form.threads)
+
+
+class _Form(BaseModel):
+    """What stands in ``run.json``."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    sweeps: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    engines: list[str]
+    effort: Effort
+    passes: Annotated[int, Field(ge=1)]
+    threads: Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True)
@@ -131,7 +150,7 @@ def read_request(path: Path) -> Request:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path.parent} holds no run: {path.name} cannot be read ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no JSON: {error}") from error
     if not isinstance(data, dict):
         raise InputError(f"{path} is no description of a run")

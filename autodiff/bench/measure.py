@@ -26,6 +26,7 @@ from .records import Record
 from .sweep import Case
 
 DIRECTIONS = 6  #: random directions in which a Jacobian is compared with its reference
+INPUT_SEED, DIRECTION_SEED, SEED_SEED = 1, 2, 3  #: of the input, the directions of verification, the seeds of products
 MEMORY_SHARE = 0.8  #: of the memory that is free, what one measurement may take
 
 
@@ -83,7 +84,9 @@ class Measurement:
         except AutodiffError as error:
             self._end("failed", str(error))
         except MemoryError as error:
-            self._end("skipped", f"out of memory: {error}")
+            self._end("skipped", f"out of memory: {error or 'the network itself does not fit'}")
+        except Exception as error:  # another package's engine may raise anything; it costs its own row, not the run
+            self._end("failed", f"{type(error).__name__}: {error}")
 
     def _measure(self, benchmark: Any) -> None:
         record = self.record
@@ -95,14 +98,14 @@ class Measurement:
         if reason:
             self._end("unsupported", reason)
         self._refuse_by_memory(engine, network)
+        x = network.example_input(INPUT_SEED)
+        seed = self._seed(network)
+        record.peak_bytes = peak_bytes(lambda: self._prepare(engine, network), x, seed)
         start = time.perf_counter()
         prepared = self._prepare(engine, network)
         record.prepare_s = time.perf_counter() - start
-        x = network.example_input(1)
-        seed = self._seed(network)
         self._verify(prepared, network, x, seed, analytic=engine.analytic)
         record.work = asdict(prepared.work)
-        record.peak_bytes = peak_bytes(lambda: self._prepare(engine, network), x, seed)
         out = np.empty(prepared.shape, network.dtype)
         benchmark.extra_info.update(
             {name: getattr(record, name) for name in ("sweep", "case", "engine", "problem", "n", "m", "depth", "width")}
@@ -127,7 +130,7 @@ class Measurement:
             "jvp": (network.variables(self.record.wrt), self.case.series.seeds),
             "vjp": (self.case.series.seeds, network.m),
         }.get(self.record.operation)
-        return None if shape is None else np.random.default_rng(3).standard_normal(shape).astype(network.dtype)
+        return None if shape is None else np.random.default_rng(SEED_SEED).standard_normal(shape).astype(network.dtype)
 
     def _refuse_by_keywords(self) -> None:
         """Do not even build a network whose Jacobian alone would not fit."""
@@ -156,7 +159,7 @@ class Measurement:
         if not error <= limit:
             self._end("wrong", f"off by {error:.1e} (relative; allowed {limit:.0e}), not timed")
 
-    def _end(self, status: str, reason: str) -> None:
+    def _end(self, status: records.Status, reason: str) -> None:
         """Record why there is no measurement, and leave the test."""
         self.record.status, self.record.reason = status, reason
         self._write()
@@ -192,7 +195,7 @@ def verification_error(result: Array, network: Network, x: Array, seed: Array | 
 
     A Jacobian is multiplied by random directions V, so a check of a few columns covers every entry.
     """
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng(DIRECTION_SEED)
     if record.operation == "value":
         found, expected = result, network.function(x)
     elif record.operation == "jvp":

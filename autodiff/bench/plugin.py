@@ -14,6 +14,7 @@ import psutil
 import pytest
 from threadpoolctl import threadpool_limits
 
+from ..arrays import as_size
 from ..engines.registry import split_names
 from ..errors import AutodiffError
 from .calibrate import KERNELS, Calibration
@@ -67,7 +68,7 @@ def _request(config: pytest.Config) -> Request:
     if path is not None:
         return read_request(path)
     engines = split_names(config.getoption("--engines", ""))
-    threads = config.getoption("--blas-threads", 1)
+    threads = as_size(config.getoption("--blas-threads", 1), "--blas-threads")
     sweeps = load_all(config.getoption("--sweep", []))
     return Request(sweeps, engines, config.getoption("--effort", "default"), 1, threads)
 

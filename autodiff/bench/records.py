@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from ..layers.work import Work
 
 SCHEMA = 1
-STATUSES = ("ok", "wrong", "failed", "skipped", "unsupported")
+Status = Literal["ok", "wrong", "failed", "skipped", "unsupported"]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 ROUNDS_KEPT = 64  #: evenly spaced rounds that a record keeps, enough for its statistics
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, config=ConfigDict(strict=True, extra="forbid"))
 class Record:
     """One engine on one case in one pass, with everything its CSV row needs.
 
@@ -27,32 +32,32 @@ class Record:
     sweep: str
     case: str
     engine: str
-    number: int
+    number: Count
     problem: str = ""
     operation: str = ""
     wrt: str = ""
     keywords: dict[str, Any] = field(default_factory=dict)
-    n: int = 0
-    m: int = 0
-    depth: int = 0
-    width: int = 0
+    n: Count = 0
+    m: Count = 0
+    depth: Count = 0
+    width: Count = 0
     dtype: str = ""
-    threads: int = 0
-    parameters: int = 0
-    status: str = "ok"
+    threads: Count = 0
+    parameters: Count = 0
+    status: Status = "ok"
     reason: str = ""
-    rounds: int = 0
-    iterations: int = 0
-    seconds: list[float] = field(default_factory=list)
-    min_s: float | None = None
-    median_s: float | None = None
-    mean_s: float | None = None
-    stddev_s: float | None = None
-    iqr_s: float | None = None
-    prepare_s: float | None = None
-    peak_bytes: int | None = None
-    max_error: float | None = None
-    work: dict[str, int] = field(default_factory=lambda: asdict(Work()))
+    rounds: Count = 0
+    iterations: Count = 0
+    seconds: list[Seconds] = field(default_factory=list)
+    min_s: Seconds | None = None
+    median_s: Seconds | None = None
+    mean_s: Seconds | None = None
+    stddev_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    iqr_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    prepare_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    peak_bytes: Count | None = None
+    max_error: Annotated[float, Field(ge=0, allow_inf_nan=True)] | None = None
+    work: dict[str, Count] = field(default_factory=lambda: asdict(Work()))
     schema: int = SCHEMA
 
     @property
@@ -61,7 +66,8 @@ class Record:
         return self.sweep, self.case, self.engine, self.number
 
 
-NAMES = frozenset(entry.name for entry in fields(Record))
+READER = TypeAdapter(Record)
+WORK = frozenset(asdict(Work()))
 
 
 def append(path: Path, record: Record) -> None:
@@ -87,7 +93,7 @@ def read(path: Path) -> tuple[list[Record], list[str]]:
     for number, line in enumerate(_lines(path), start=1):
         try:
             record = _parse(line)
-        except (ValueError, TypeError) as error:
+        except (ValueError, RecursionError) as error:
             problems.append(f"{path.name} line {number} is left out: {error}")
             continue
         found[record.key] = record
@@ -108,9 +114,11 @@ def _parse(line: bytes) -> Record:
         raise ValueError("it is no JSON object")
     if data.get("schema") != SCHEMA:
         raise ValueError(f"its schema is {data.get('schema')!r}, this version reads {SCHEMA}")
-    if unknown := data.keys() - NAMES:
-        raise ValueError(f"it has unknown fields {', '.join(sorted(unknown))}")
-    record = Record(**data)
-    if record.status not in STATUSES:
-        raise ValueError(f"its status is {record.status!r}")
+    try:
+        record = READER.validate_json(line)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    if record.work.keys() != WORK or (record.status == "ok" and (not record.seconds or record.median_s is None)):
+        raise ValueError("it says that it was measured, and holds no measurement")
     return record

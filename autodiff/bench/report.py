@@ -50,10 +50,11 @@ def write(folder: Folder, request: Request) -> Report:
     """Write CSV, plots and report.md, and return what they say."""
     results, problems = collect(folder, request)
     environment = _environment(folder)
-    notes = [*environment.get("warnings", []), *problems]
+    notes = [*environment["warnings"], *problems]
     sections = findings(results, request.sweeps)
     write_csv(results.frame, folder.csv)
-    plots = draw_all(results, request.sweeps, folder.path)
+    plots, undrawn = draw_all(results, request.sweeps, folder.path)
+    notes += undrawn
     pictures = [path for path in plots if path.suffix == ".png"]
     folder.report.write_text(_markdown(request, results, sections, notes, environment, pictures), encoding="utf-8")
     return Report(results, sections, notes, [folder.csv, *plots, folder.report])
@@ -62,9 +63,15 @@ def write(folder: Folder, request: Request) -> Report:
 def _environment(folder: Folder) -> dict[str, Any]:
     try:
         data = json.loads(folder.environment.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
+    except (OSError, ValueError, RecursionError):
+        data = {}
+    found: dict[str, Any] = data if isinstance(data, dict) else {}
+    for key in ("blas", "packages"):
+        if not isinstance(found.get(key), dict):
+            found[key] = {}
+    warnings = found.get("warnings")
+    found["warnings"] = [str(text) for text in warnings] if isinstance(warnings, list) else []
+    return found
 
 
 def _markdown(
@@ -95,7 +102,7 @@ def passes_text(passes: int) -> str:
 
 def machine_line(environment: dict[str, Any], request: Request) -> str:
     """One line that says where this was measured."""
-    blas, packages = environment.get("blas", {}), environment.get("packages", {})
+    blas, packages = environment["blas"], environment["packages"]
     threads = f"{request.threads} BLAS thread{'s' if request.threads > 1 else ''}"
     return (
         f"{environment.get('processor', 'unknown processor')}, {environment.get('python', 'Python')}, "

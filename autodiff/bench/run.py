@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,12 +21,15 @@ from ..machine.host import usable_cores
 from . import report
 from .calibrate import KERNELS
 from .folder import Folder, Request, write_json
+from .measure import DIRECTION_SEED, INPUT_SEED, SEED_SEED
 from .plan import plan
 from .report import Report
 from .sweep import shipped_folder
+from .table import NOT_RUN
 
 SECONDS = {"quick": 0.02, "default": 0.1, "full": 0.4}  #: that pytest-benchmark spends on one measurement
 POLL = 0.2  #: seconds between looks at the record file
+SEEDS = {"input": INPUT_SEED, "verification": DIRECTION_SEED, "jvp and vjp": SEED_SEED}
 PATIENCE = 20  #: seconds that an interrupted process has to finish its measurement
 
 Progress = Callable[[int, int], None]
@@ -53,14 +58,32 @@ def run(request: Request, folder: Folder, progress: Progress) -> Outcome:
     total = request.passes * (len(cases) + len(KERNELS))
     failures: list[str] = []
     interrupted = False
+    with terminable():
+        try:
+            for number in range(1, request.passes + 1):
+                failure = _measure_pass(request, folder, number, lambda: progress(_lines(folder.records), total))
+                if failure:
+                    failures.append(failure)
+        except KeyboardInterrupt:
+            interrupted = True
+    made = report.write(folder, request)
+    lost = int((made.results.frame["status"] == NOT_RUN).sum())
+    if lost and not interrupted and not failures:
+        failures.append(f"{lost} engine cases left no record; {folder.log(1)} says why")
+    return Outcome(made, interrupted, failures)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM inside is an interrupt: what was measured is kept, and no process is left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        for number in range(1, request.passes + 1):
-            failure = _measure_pass(request, folder, number, lambda: progress(_lines(folder.records), total))
-            if failure:
-                failures.append(failure)
-    except KeyboardInterrupt:
-        interrupted = True
-    return Outcome(report.write(folder, request), interrupted, failures)
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _environment(request: Request) -> dict[str, Any]:
@@ -75,7 +98,7 @@ def _environment(request: Request) -> dict[str, Any]:
             check=True,
         )
     found: dict[str, Any] = json.loads(done.stdout)
-    return found | {"threads": request.threads, "effort": request.effort, "passes": request.passes, "seed": 0}
+    return found | {"threads": request.threads, "effort": request.effort, "passes": request.passes, "seeds": SEEDS}
 
 
 @contextmanager
@@ -112,8 +135,6 @@ def _measure_pass(request: Request, folder: Folder, number: int, tick: Callable[
     tick()
     if child.returncode in (0, 1):  # some tests failed: their records say why
         return ""
-    if child.returncode == 2:  # the process was interrupted, and this one was not
-        raise KeyboardInterrupt
     return f"pass {number}: the measuring process ended with status {child.returncode} ({_tail(folder.log(number))})"
 
 
@@ -130,8 +151,9 @@ def _command(request: Request, folder: Folder, number: int) -> list[str]:
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
-    """Wait for a process that got the interrupt too; end it if it does not listen."""
+    """Interrupt the process, which the terminal may have done already, and wait; end it if it does not listen."""
     try:
+        child.send_signal(signal.SIGINT)
         child.wait(timeout=PATIENCE)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         child.kill()

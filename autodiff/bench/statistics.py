@@ -9,41 +9,22 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from ..arrays import Array
-
 CONFIDENCE = 0.95
-RESAMPLES = 400
 
 
-def bootstrap_medians(passes: Sequence[Sequence[float]], seed: int = 0) -> Array:
-    """Resampled medians of a measurement made in several passes, (RESAMPLES,).
+def interval(per_pass: Sequence[float]) -> tuple[float, float]:
+    """The confidence interval of a quantity of which every pass gave one value, all above 0.
 
-    Passes are the unit of resampling, rounds are resampled within them, and each resample gives the median of its
-    passes' medians. Source: Kalibera & Jones, Rigorous benchmarking in reasonable time (ISMM 2013), section 7.
+    Passes differ more than the rounds within one do, and there are few of them, so resampling the rounds (or three
+    passes) promises too much: this is Student's interval of the mean logarithm over the passes. With a single
+    pass there is none, and both ends are NaN. Source: Kalibera & Jones, Rigorous benchmarking in reasonable time
+    (ISMM 2013), section 6, on which level of an experiment has to be repeated.
     """
-    rng = np.random.default_rng(seed)
-    medians = np.empty((len(passes), RESAMPLES))
-    for index, rounds in enumerate(passes):
-        medians[index] = _resampled_medians(rounds, rng)
-    return _over_passes(medians, rng)
-
-
-def _resampled_medians(rounds: Sequence[float], rng: np.random.Generator) -> Array:
-    data = np.asarray(rounds)
-    return np.asarray(np.median(data[rng.integers(0, data.size, (RESAMPLES, data.size))], axis=1))
-
-
-def _over_passes(samples: Array, rng: np.random.Generator) -> Array:
-    """The median over resampled passes of samples (passes, RESAMPLES)."""
-    chosen = rng.integers(0, len(samples), samples.shape)
-    return np.asarray(np.median(np.take_along_axis(samples, chosen, axis=0), axis=0))
-
-
-def interval(samples: Array) -> tuple[float, float]:
-    """The central confidence interval of bootstrap samples."""
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail])
-    return float(low), float(high)
+    logs = np.log(np.asarray(per_pass, float))
+    if logs.size < 2:
+        return math.nan, math.nan
+    margin = float(stats.t.ppf(0.5 + CONFIDENCE / 2, logs.size - 1) * logs.std(ddof=1) / math.sqrt(logs.size))
+    return math.exp(float(logs.mean()) - margin), math.exp(float(logs.mean()) + margin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +37,13 @@ class Ratio:
 
     @property
     def decided(self) -> bool:
-        """The interval does not touch 1."""
+        """There is an interval, and it does not touch 1."""
         return self.low > 1 or self.high < 1
 
     def __str__(self) -> str:
         digits = max(0, 2 - math.floor(math.log10(self.value))) if self.value > 0 else 2
+        if math.isnan(self.low):
+            return f"{self.value:.{digits}f}"
         return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
 
@@ -69,12 +52,9 @@ def paired_ratio(above: Mapping[int, Sequence[float]], below: Mapping[int, Seque
     shared = sorted(above.keys() & below.keys())
     if not shared:
         return None
-    centre = float(np.median([np.median(above[i]) / np.median(below[i]) for i in shared]))
-    rng = np.random.default_rng(0)
-    ratios = np.empty((len(shared), RESAMPLES))
-    for row, i in enumerate(shared):
-        ratios[row] = _resampled_medians(above[i], rng) / _resampled_medians(below[i], rng)
-    low, high = interval(_over_passes(ratios, rng))
+    ratios = [float(np.median(above[i]) / np.median(below[i])) for i in shared]
+    centre = float(np.median(ratios))
+    low, high = interval(ratios)
     return Ratio(centre, min(low, centre), max(high, centre))
 
 
@@ -112,6 +92,8 @@ def growth(sizes: Sequence[float], seconds: Sequence[float]) -> Exponent | None:
         chosen = dominant
     count = int(chosen.sum())
     if count < ENOUGH:
+        return None
+    if not (np.isfinite(x).all() and np.isfinite(y).all() and x[0] < x[-1]):
         return None
     fit = stats.linregress(x[chosen], y[chosen])
     slope, error = float(fit.slope), float(fit.stderr)

@@ -19,14 +19,13 @@ from ..engines import OPERATIONS
 from ..engines import engine as find_engine
 from ..errors import AutodiffError, InputError, UnknownNameError
 from ..network import Network
-from ..problems import find_family
+from ..problems import Family, find_family
 
 Scalar = StrictInt | StrictFloat | StrictStr
 Grid = dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]]
 Effort = Literal["quick", "default", "full"]
 
 SHORT = {"depth": "d", "width": "w"}  #: how keys are written in a case's name
-LOWEST = {"seed": 0, "first": 0, "image": 0}  #: integers that may be 0; every other one is a size
 
 
 class Series(BaseModel):
@@ -54,14 +53,15 @@ class Series(BaseModel):
             find_engine(name)
         if len(set(self.engines)) < len(self.engines):
             raise InputError(f"engines lists a name twice: {', '.join(self.engines)}")
+        family = find_family(self.problem)
+        family.check(**{key: _first(value) for key, value in self.grid.items()})
         for table in (self.grid, self.quick, self.full):
             for key, value in table.items():
-                _check_values(key, value)
+                _check_values(family, key, value)
         for name, table in (("quick", self.quick), ("full", self.full)):
             for key in table:
                 if key not in self.grid:
                     raise UnknownNameError(f"key in [{name}] (it may only replace keys of [grid])", key, self.grid)
-        find_family(self.problem).check(**{key: _first(value) for key, value in self.grid.items()})
         return self
 
     def points(self, effort: Effort) -> Iterator[dict[str, Scalar]]:
@@ -76,16 +76,21 @@ class Series(BaseModel):
         """The grid's keys that take more than one value."""
         return [key for key, value in self.grid.items() if isinstance(value, list) and len(value) > 1]
 
+    @property
+    def numeric(self) -> bool:
+        """Every axis is over numbers above 0, so that it can be drawn on a logarithmic scale."""
+        values = [value for key in self.axes for value in self.grid[key]]  # type: ignore[union-attr]
+        return all(not isinstance(value, str) and value > 0 for value in values)
+
 
 def _first(value: Scalar | list[Scalar]) -> Scalar:
     return value[0] if isinstance(value, list) else value
 
 
-def _check_values(key: str, value: Scalar | list[Scalar]) -> None:
+def _check_values(family: Family, key: str, value: Scalar | list[Scalar]) -> None:
     values = value if isinstance(value, list) else [value]
     for one in values:
-        if isinstance(one, int) and one < LOWEST.get(key, 1):
-            raise InputError(f"grid.{key} holds {one}; expected at least {LOWEST.get(key, 1)}")
+        family.check_value(key, one)
     if len(set(values)) < len(values):
         raise InputError(f"grid.{key} lists a value twice")
 
@@ -100,7 +105,7 @@ class Sweep(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=60)]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=60)]
     title: str = ""
     plot: Literal["curves", "map", "ratio", "bars", "gain", "tradeoff"] | None = None
     memory: bool = False
@@ -113,8 +118,19 @@ class Sweep(BaseModel):
 
     @property
     def kind(self) -> str:
-        """How it is drawn."""
-        return self.plot or ("bars", "curves", "map")[min(len(self.axes), 2)]
+        """How it is drawn: as its file says, else by the number of its axes."""
+        if self.plot:
+            return self.plot
+        drawable = len(self.series) == 1 and self.series[0].numeric
+        return {1: "curves", 2: "map"}.get(len(self.axes), "bars") if drawable else "bars"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        needed = {None: None, "bars": None, "map": 2}.get(self.plot, 1)
+        if needed is not None and (len(self.axes) != needed or len(self.series) > 1 or not self.series[0].numeric):
+            lists = "two lists" if needed == 2 else "one list"
+            raise InputError(f"plot {self.plot!r} needs one series, and a grid with {lists} of numbers above 0")
+        return self
 
     def cases(self, effort: Effort = "default") -> list[Case]:
         """Every case, in order."""
@@ -177,15 +193,22 @@ def load(name_or_path: str | Path) -> Sweep:
         path = known[str(name_or_path)]
     else:
         path = Path(name_or_path)
-        if path.suffix != ".toml" and not path.is_file():
-            raise UnknownNameError("sweep", name_or_path, known)
+        if path.suffix != ".toml" and not _is_file(path):
+            raise UnknownNameError("sweep", str(name_or_path)[:80], known)
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: no valid TOML: {error}") from error
     return parse(data, str(path))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def parse(data: dict[str, Any], source: str) -> Sweep:

@@ -17,7 +17,7 @@ from .calibrate import SWEEP as MACHINE
 from .calibrate import rates_of
 from .plan import VALUE
 from .records import Record
-from .statistics import Ratio, bootstrap_medians, interval, paired_ratio
+from .statistics import Ratio, interval, paired_ratio
 from .sweep import Case
 
 # fmt: off
@@ -95,10 +95,10 @@ class Results:
         last = records[-1]
         row |= {name: getattr(last, name) for name in ("n", "m", "depth", "width", "dtype", "threads", "parameters")}
         measured = [record for record in records if record.seconds]
-        bad = next((record for record in records if record.status != "ok"), None)
-        status, reason = (bad.status, bad.reason) if bad else ("ok", "")
-        row |= {"status": status, "reason": reason, "passes": len(measured), "max_error": last.max_error}
-        if not measured or bad:
+        status, reason = _status(records)
+        errors = [record.max_error for record in records if record.max_error is not None]
+        row |= {"status": status, "reason": reason, "passes": len(measured), "max_error": max(errors, default=None)}
+        if status != "ok":
             return row
         return row | _timings(measured) | self._costs(case, engine, measured)
 
@@ -120,9 +120,19 @@ class Results:
         }
 
 
+def _status(records: list[Record]) -> tuple[str, str]:
+    """Of a row: what was wrong in any pass is wrong; a pass that was left out beside others is only mentioned."""
+    for record in records:
+        if record.status in ("wrong", "failed"):
+            return record.status, record.reason
+    left_out = [record for record in records if record.status != "ok"]
+    if len(left_out) == len(records):
+        return left_out[0].status, left_out[0].reason
+    return "ok", "; ".join(f"pass {record.number}: {record.reason}" for record in left_out)
+
+
 def _timings(measured: list[Record]) -> dict[str, Any]:
-    samples = bootstrap_medians([record.seconds for record in measured])
-    low, high = interval(samples)
+    low, high = interval([record.median_s for record in measured if record.median_s is not None])
 
     def over(name: str, how: Any) -> Any:
         return how([getattr(record, name) for record in measured if getattr(record, name) is not None] or [np.nan])

@@ -38,6 +38,26 @@ class Family:
         if missing:
             raise InputError(f"problem {self.make.__name__} needs {', '.join(missing)}")
 
+    def check_value(self, key: str, value: object) -> None:
+        """Refuse a value that is not of the type that the family's keyword is annotated with.
+
+        Integers are sizes, from 1, except where 0 is an index or a seed.
+
+        Raises:
+            UnknownNameError: no such keyword. InputError: naming the key, the value and what is expected.
+        """
+        known = inspect.signature(self.make, eval_str=True).parameters
+        if key not in known:
+            raise UnknownNameError(f"parameter of problem {self.make.__name__}", key, known)
+        wanted, least = known[key].annotation, FROM_ZERO.get(key, 1)
+        if wanted in (int, int | None):
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**53:
+                raise InputError(f"grid.{key} holds {value!r}; expected an integer of at least {least}")
+        elif wanted is float and (isinstance(value, (bool, str)) or not isinstance(value, (int, float))):
+            raise InputError(f"grid.{key} holds {value!r}; expected a number")
+        elif wanted is str and not isinstance(value, str):
+            raise InputError(f"grid.{key} holds {value!r}; expected a word")
+
     def __call__(self, **keywords: Any) -> Network:
         """The network. Raises what :meth:`check` raises, and what the family says of wrong values."""
         self.check(**keywords)
@@ -47,6 +67,8 @@ class Family:
         """A small instance."""
         return self.make(**self.tiny)
 
+
+FROM_ZERO = {"seed": 0, "first": 0, "image": 0}  #: integers that may be 0; every other one is a size
 
 _FAMILIES: dict[str, Family] = {}
 

@@ -15,7 +15,9 @@ CHEAP_GRADIENT = 5.0  # Griewank & Walther, Evaluating Derivatives, section 3.3:
 
 def draw_bars(figure: Figure, results: Results, sweep: Sweep) -> None:
     """Cost ratios on a logarithmic axis, with the bound that holds for every reverse-mode gradient."""
-    measured = results.measured(sweep.name)
+    measured = results.measured(sweep.name).dropna(subset=["cost_ratio"])
+    if measured.empty:
+        return
     engines = engines_of(results, sweep)
     cases = list(dict.fromkeys(measured["case"]))
     axes = figure.subplots()
@@ -23,7 +25,13 @@ def draw_bars(figure: Figure, results: Results, sweep: Sweep) -> None:
     for index, engine in enumerate(engines):
         own = measured[measured["engine"] == engine]
         places = np.array([cases.index(case) for case in own["case"]]) + (index - (len(engines) - 1) / 2) * height
-        axes.barh(places, own["cost_ratio"], height * 0.9, color=colour(engine), label=engine)
+        spread = (own[["ci_low_s", "ci_high_s"]].to_numpy().T / own["median_s"].to_numpy() - 1) * own[
+            "cost_ratio"
+        ].to_numpy()
+        axes.barh(
+            places, own["cost_ratio"], height * 0.9, color=colour(engine), label=engine,
+            xerr=None if np.isnan(spread).all() else np.abs(np.nan_to_num(spread)), ecolor="black", capsize=2,
+        )  # fmt: skip
         for place, ratio, seconds in zip(places, own["cost_ratio"], own["median_s"], strict=True):
             text = axes.text(ratio * 1.08, place, f"{ratio:.3g}  ({seconds_text(seconds)})", va="center", fontsize=9)
             text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.0})
@@ -34,7 +42,9 @@ def draw_bars(figure: Figure, results: Results, sweep: Sweep) -> None:
     labels = []
     for case in cases:
         one = measured[measured["case"] == case].iloc[0]
-        labels.append(f"{one['problem']}\n{one['m']} x {one['n']} {one['operation']}")
+        shared = (measured["problem"] == one["problem"]).sum() > len(engines)
+        what = case if shared else one["problem"]
+        labels.append(f"{what}\n{one['m']} x {one['n']} {one['operation']}")
     axes.set_yticks(range(len(cases)), labels)
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")

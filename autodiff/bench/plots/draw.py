@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from ..findings import engines_of
+from ..findings import gain_table, log_ratios, ratio_table
 from ..sweep import Sweep
 from ..table import Results
 from .bars import draw_bars
@@ -27,15 +27,25 @@ DRAWERS = {
 WIDE = ("gain", "ratio", "tradeoff")
 
 
-def draw_all(results: Results, sweeps: list[Sweep], folder: Path) -> list[Path]:
-    """Draw every sweep that has something to show, as PNG and SVG, and return the files."""
-    written = []
+def draw_all(results: Results, sweeps: list[Sweep], folder: Path) -> tuple[list[Path], list[str]]:
+    """Draw every sweep that has something to show, as PNG and SVG.
+
+    Returns the files, and a sentence for every sweep that has not enough to draw.
+    """
+    written, undrawn = [], []
     for sweep in sweeps:
-        measured = results.measured(sweep.name)
-        compares = sweep.kind in ("gain", "map", "ratio")
-        if measured.empty or (compares and len(engines_of(results, sweep)) < 2):
+        if not enough(results, sweep):
+            undrawn.append(f"sweep {sweep.name} is not drawn: too little of it was measured")
             continue
         wide = sweep.kind in WIDE or (sweep.kind == "curves" and sweep.memory)
         size = {"width": 10.0 if wide else 7.0, "height": 5.2 if sweep.kind == "map" else 4.4}
         written += save(partial(DRAWERS[sweep.kind], results=results, sweep=sweep), folder / sweep.name, **size)
-    return written
+    return written, undrawn
+
+
+def enough(results: Results, sweep: Sweep) -> bool:
+    """Something was measured, and where engines are compared, both of them on some case."""
+    if results.measured(sweep.name).empty:
+        return False
+    compared = {"map": log_ratios, "ratio": ratio_table, "gain": gain_table}.get(sweep.kind)
+    return compared is None or not compared(results, sweep).empty

@@ -65,5 +65,7 @@ def _diagonal(axes: object, grid: object) -> None:
         return
     ends = np.array([low, high])
     places = [np.interp(ends, index, np.arange(index.size)) for index in (columns, rows)]
+    if {grid.columns.name, grid.index.name} != {"n", "m"}:  # type: ignore[attr-defined]
+        return
     names = f"{grid.columns.name} = {grid.index.name}"  # type: ignore[attr-defined]
     axes.plot(*places, color="black", linestyle="--", linewidth=1.2, label=f"by multiplications: {names}")  # type: ignore[attr-defined]

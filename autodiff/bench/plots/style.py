@@ -96,7 +96,7 @@ def save(draw: Callable[[Figure], None], path: Path, width: float = 7.0, height:
     with rc_context(SETTINGS):
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
-        written = [path.with_suffix(".png"), path.with_suffix(".svg")]
+        written = [path.parent / f"{path.name}{ending}" for ending in (".png", ".svg")]
         figure.savefig(written[0], dpi=150, metadata={"Software": None})
         figure.savefig(written[1], metadata={"Date": None})
     return written
