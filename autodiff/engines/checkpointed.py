@@ -217,7 +217,7 @@ class CheckpointedRun(Prepared):
         to_input = wrt == "input"
         self.lowest = 0 if to_input else next(i for i, d in enumerate(chain) if d.parameters)
         self.turned = len(chain) - self.lowest
-        self.memory = ChainMemory(chain, keep_primal=False, keep_residuals=False, cotangents=self.rows)
+        self.memory = ChainMemory(chain, keep_primal=False, keep_residuals=False, cotangents=self.rows, tangents=0)
         pulled = [chain[i] for i in range(len(chain) - 1, self.lowest - 1, -1)]
         if not to_input:  # the lowest layer gives only parameter cotangents
             pulled = pulled[:-1]

@@ -50,4 +50,4 @@ def draw_bars(figure: Figure, results: Results, sweep: Sweep) -> None:
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("cost in evaluations of f")
     axes.set_title(sweep.title or sweep.name)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, fontsize=9)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=len(engines) + 1, fontsize=9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from ..sweep import Sweep
 from ..table import Results
@@ -23,7 +24,7 @@ def draw_tradeoff(figure: Figure, results: Results, sweep: Sweep) -> None:
         last = own.iloc[-1]
         trade.annotate(
             f"{axis} {last[f'key.{axis}']:g}", (float(last["peak_bytes"]), float(last["median_s"])),
-            textcoords="offset points", xytext=(0, 7), ha="center", fontsize=8,
+            textcoords="offset points", xytext=(6, -3), fontsize=8,
         )  # fmt: skip
     memory.set_xscale("log", base=2)
     sizes = sorted(measured[f"key.{axis}"].unique().tolist())
@@ -33,10 +34,11 @@ def draw_tradeoff(figure: Figure, results: Results, sweep: Sweep) -> None:
     bytes_axis(memory)
     memory.set_title("Memory")
     trade.set_xscale("log", base=2)
+    trade.xaxis.set_major_locator(LogLocator(4))  # every label of base 2 would run into the next
     trade.xaxis.set_major_formatter(memory.yaxis.get_major_formatter())
     trade.set_xlabel("peak memory of the engine")
     trade.set_ylabel("time of one call")
-    trade.margins(y=0.12)
+    trade.margins(x=0.16)
     seconds_axis(trade)
     trade.set_title("Time against memory")
     handles, labels = trade.get_legend_handles_labels()
