@@ -266,7 +266,7 @@ def wide(depth, width=1024):
 
 @pytest.mark.parametrize("wrt", ["input", "params"])
 def test_the_memory_limit_is_used_and_kept(wrt):
-    network = wide(31, 4096) if wrt == "input" else ad.problems.mlp(256, 1, 32, 256)
+    network = wide(31, 8192) if wrt == "input" else ad.problems.mlp(256, 1, 32, 256)
     least, most = (stated(ReverseCheckpointed(checkpoints), network, wrt) for checkpoints in (1, 32))
     for limit in np.linspace(least, most, 7).astype(int).tolist():
         engine = ReverseCheckpointed(memory=limit)

@@ -152,7 +152,7 @@ class SquaredErrorDerivative(GradientRow):
 
     def __init__(self, target: Array, dtype: np.dtype[Any]) -> None:
         super().__init__(target.size, dtype)
-        self.target = target.astype(dtype)
+        self.target = target.astype(dtype, copy=False)
 
     def value(self, x: Array) -> Array:
         np.subtract(x, self.target, out=self.g)

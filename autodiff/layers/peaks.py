@@ -45,7 +45,7 @@ class PeaksDerivative(Derivative):
 
     def __init__(self, layer: Peaks, dtype: np.dtype[Any]) -> None:
         super().__init__((layer.m, layer.n), dtype)
-        self.t = layer.t.astype(dtype)
+        self.t = layer.t.astype(dtype, copy=False)
         self.peaks = layer.peaks
 
     def sizes(self, cotangents: int = 1, tangents: int | None = None) -> Sizes:
@@ -142,7 +142,7 @@ class MisfitDerivative(Diagonal):
 
     def __init__(self, layer: Misfit, dtype: np.dtype[Any]) -> None:
         super().__init__(layer.n, dtype)
-        self.observed = layer.observed.astype(dtype)
+        self.observed = layer.observed.astype(dtype, copy=False)
         self.factor = 1.0 / layer.sigma
 
     def value(self, x: Array) -> Array:
