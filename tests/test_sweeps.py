@@ -29,7 +29,7 @@ def test_every_combination_is_a_case():
 
 def test_readable_ids():
     case = load("n").cases()[-1]
-    assert Measurement(case, "reverse").id == "reverse-n4096-m1-d16-w64"
+    assert Measurement(case, "reverse").id == "reverse-n8192-m1-d16-w64"
 
 
 def test_engines_of_a_case_are_neighbours():

@@ -47,7 +47,7 @@ def exponents(results: Results, sweeps: list[Sweep]) -> Section:
                 rows.append((sweep.name, engine, f"{fit.slope:.2f}", text, span))
     return Section(
         "Growth",
-        "time ~ size^exponent, fitted in the upper half of each sweep, and where the time grows tenfold only from "
+        "time ~ size^exponent, fitted in the upper half of each sweep, and where the time grows twentyfold only from "
         "there on. An exponent of 1 means a cost proportional to the size; near 0, that the size costs almost nothing.",
         pd.DataFrame(rows, columns=["sweep", "engine", "exponent", "95 % interval", "over"]),
     )

@@ -73,7 +73,7 @@ class Exponent:
         return f"{self.slope:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
-DOMINANT = 10.0  #: the size dominates where the time is this many times that of the smallest size
+DOMINANT = 20.0  #: the size dominates where the time is this many times that of the smallest size
 ENOUGH = 3  #: points that a slope with an error needs; two have none
 
 
