@@ -70,7 +70,8 @@ def bench(
     """Run the sweeps: verify every engine, time it, write CSV, plots and a report, and print the summary.
 
     Shipped sweeps: [bold]n[/], [bold]m[/] (cost against inputs and outputs), [bold]depth[/] (with memory),
-    [bold]grid[/] (the n x m map), [bold]products[/] (matrix-matrix against vector-matrix), [bold]real[/].
+    [bold]grid[/] (the n x m map), [bold]products[/] (matrix-matrix against vector-matrix), [bold]real[/],
+    [bold]bottleneck[/] (what mixed mode gains), [bold]memory[/] (checkpointing).
     Each measurement is on disk before the next one starts; Ctrl-C keeps and reports what was measured.
     """
     from .bench.folder import Request, create
