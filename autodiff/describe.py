@@ -65,8 +65,9 @@ def _keywords(arguments: str, text: str) -> dict[str, Any]:
     try:
         call = ast.parse(f"f({arguments})", mode="eval").body
         assert isinstance(call, ast.Call)
-        if call.args:
-            raise InputError(f"{text!r}: write every argument as key=value")
-        return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
-    except (SyntaxError, ValueError, AssertionError) as error:
+        keywords = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+    except (SyntaxError, ValueError, AssertionError, RecursionError) as error:
         raise InputError(f"{text!r} cannot be read; write it like mlp(n=64, m=1, depth=4)") from error
+    if call.args:
+        raise InputError(f"{text!r}: write every argument as key=value")
+    return keywords

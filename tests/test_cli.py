@@ -119,7 +119,7 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path):
         (["plan", "mlp(4)"], "write every argument as key=value"),
         (["plan", "mlp(n=)"], "cannot be read; write it like mlp"),
         (["plan", "nowhere:net"], "nowhere:net cannot be loaded: ModuleNotFoundError"),
-        (["plan", "missing.json"], "missing.json: No such file"),
+        (["plan", "missing.json"], "cannot read the chain missing.json"),
         (["plan", "mlp(n=4, m=1, depth=2)", "--memory", "much"], "expected an integer, or bytes such as 64MiB"),
         (["bench", "--threads", "4096"], "--threads is 4096; this process may use 1 to"),
         (["bench", "--quick", "--full"], "--quick and --full exclude each other"),
