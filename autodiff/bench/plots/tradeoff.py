@@ -21,11 +21,6 @@ def draw_tradeoff(figure: Figure, results: Results, sweep: Sweep) -> None:
         peak = own["peak_bytes"].astype(float)
         memory.plot(own[f"key.{axis}"], peak, **style)
         trade.plot(peak, own["median_s"], **style)
-        last = own.iloc[-1]
-        trade.annotate(
-            f"{axis} {last[f'key.{axis}']:g}", (float(last["peak_bytes"]), float(last["median_s"])),
-            textcoords="offset points", xytext=(6, -3), fontsize=8,
-        )  # fmt: skip
     memory.set_xscale("log", base=2)
     sizes = sorted(measured[f"key.{axis}"].unique().tolist())
     memory.set_xticks(sizes, [f"{size:g}" for size in sizes])
@@ -36,9 +31,8 @@ def draw_tradeoff(figure: Figure, results: Results, sweep: Sweep) -> None:
     trade.set_xscale("log", base=2)
     trade.xaxis.set_major_locator(LogLocator(4))  # every label of base 2 would run into the next
     trade.xaxis.set_major_formatter(memory.yaxis.get_major_formatter())
-    trade.set_xlabel("peak memory of the engine")
+    trade.set_xlabel(f"peak memory of the engine; upwards: {axis} {sizes[0]:g} to {sizes[-1]:g}")
     trade.set_ylabel("time of one call")
-    trade.margins(x=0.16)
     seconds_axis(trade)
     trade.set_title("Time against memory")
     handles, labels = trade.get_legend_handles_labels()
