@@ -17,6 +17,10 @@ class InputError(AutodiffError, ValueError):
     """An argument has the wrong shape, size or value."""
 
 
+class LimitError(InputError):
+    """A limit that nothing can keep; the message says what the least would be."""
+
+
 class DTypeError(AutodiffError, TypeError):
     """An argument has a type that derivatives are not defined for."""
 

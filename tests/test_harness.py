@@ -205,6 +205,14 @@ def test_one_pass_left_out_does_not_cost_the_row(tmp_path):
     assert (row["engine"], row["status"], row["passes"], row["reason"]) == ("reverse", "ok", 2, "pass 3: no memory")
 
 
+@pytest.mark.parametrize("engine", ["reverse-checkpointed(memory=1KiB)", "mixed(memory=1KiB)"])
+def test_a_limit_that_cannot_be_kept_is_skipped_with_the_least(tmp_path, engine):
+    sweep = TINY | {"engines": [engine], "grid": {"n": 64, "m": 8, "depth": 4}}
+    record, _ = measured(tmp_path, engine, sweep, pytest.skip.Exception)
+    assert record.status == "skipped"
+    assert "bytes" in record.reason
+
+
 def test_records_survive_damage(tmp_path):
     path = tmp_path / "records.jsonl"
     for number in (1, 2):

@@ -16,7 +16,7 @@ import pytest
 from ..arrays import Array
 from ..engines import Engine, Prepared
 from ..engines import engine as find_engine
-from ..errors import AutodiffError
+from ..errors import AutodiffError, LimitError
 from ..network import Network
 from ..problems import find_family
 from ..testing import reference_product, relative_error
@@ -81,6 +81,8 @@ class Measurement:
         benchmark.group = f"{self.case.sweep}[{self.case.name}]"
         try:
             self._measure(benchmark)
+        except LimitError as error:
+            self._end("skipped", str(error))
         except AutodiffError as error:
             self._end("failed", str(error))
         except MemoryError as error:

@@ -17,7 +17,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from ..arrays import Array
-from ..errors import InputError
+from ..errors import InputError, LimitError
 from ..layers.base import Derivative
 from ..network import Network
 from .base import Engine, Prepared, chain_work
@@ -193,7 +193,7 @@ class ReverseCheckpointed(Engine):
             if run.slot_sizes(checkpoints, room) is not None:
                 return checkpoints
         needed = limit - room + sum(run.slot_sizes(1) or ()) * run.network.dtype.itemsize
-        raise InputError(
+        raise LimitError(
             f"{self.name} of {run.network.name} with one checkpoint takes {needed:,} bytes, its result included; "
             f"memory is {limit:,}"
         )

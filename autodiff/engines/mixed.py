@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from ..arrays import Array
 from ..chain import Plan, bracket
-from ..errors import InputError
+from ..errors import InputError, LimitError
 from ..layers.base import Derivative
 from ..machine.rates import TYPICAL
 from ..network import Network
@@ -89,7 +89,7 @@ class Mixed(Engine):
         fitting = [one for one in candidates if needed(one) <= self.memory]
         if not fitting:
             least = min(needed(one) for one in candidates)
-            raise InputError(f"{self.memory:,} bytes are too few; {network.name} needs at least {least:,}")
+            raise LimitError(f"{self.memory:,} bytes are too few; {network.name} needs at least {least:,}")
         return min(fitting, key=predicted)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 import psutil
 
@@ -72,11 +74,26 @@ def load_warnings() -> list[str]:
 
 
 def git_commit() -> str | None:
-    """The commit of the clone that this file is tracked in, with ``-dirty`` if it was changed; None outside one."""
+    """The commit of the clone that this package runs or was installed from, ``-dirty`` if changed; None without one."""
     here = Path(__file__)
-    if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
+    if _git(here.parent, "ls-files", "--error-unmatch", here.name) is not None:
+        return _commit(here.parent)
+    source = _installed_from()
+    return _commit(source) if source is not None else None
+
+
+def _commit(folder: Path) -> str | None:
+    return _git(folder, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+
+
+def _installed_from() -> Path | None:
+    """The folder that pip installed this package from, as it notes it (PEP 610)."""
+    try:
+        url = json.loads(distribution("autodiff-bench").read_text("direct_url.json") or "{}").get("url", "")
+    except (PackageNotFoundError, ValueError, AttributeError):
         return None
-    return _git(here.parent, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+    folder = Path(unquote(urlparse(url).path)) if url.startswith("file:") else None
+    return folder if folder is not None and folder.is_dir() else None
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
