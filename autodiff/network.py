@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .arrays import FLOATS, Array, as_vector, float_dtype
+from .arrays import FLOATS, Array, aligned_empty, as_vector, float_dtype
 from .chain import ChainProblem, Factor
 from .errors import InputError
 from .layers.base import Derivative, Layer
@@ -45,7 +45,8 @@ class Network:
 
     def _build(self, layers: list[Layer], dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
-        self._params = np.concatenate([layer.params for layer in layers]).astype(dtype)
+        self._params = aligned_empty(sum(layer.params.size for layer in layers), dtype)
+        np.concatenate([layer.params for layer in layers], out=self._params, casting="same_kind")
         ends = np.cumsum([layer.params.size for layer in layers]).tolist()
         self.slices = [
             slice(end - layer.params.size, end) for layer, end in zip(layers, ends, strict=True)

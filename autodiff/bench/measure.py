@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from ..arrays import Array
+from ..arrays import Array, aligned_empty
 from ..engines import Engine, Prepared
 from ..engines import engine as find_engine
 from ..errors import AutodiffError, LimitError
@@ -108,7 +108,7 @@ class Measurement:
         record.prepare_s = time.perf_counter() - start
         self._verify(prepared, network, x, seed, analytic=engine.analytic)
         record.work = asdict(prepared.work)
-        out = np.empty(prepared.shape, network.dtype)
+        out = aligned_empty(prepared.shape, network.dtype)
         benchmark.extra_info.update(
             {name: getattr(record, name) for name in ("sweep", "case", "engine", "problem", "n", "m", "depth", "width")}
         )

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays import Array, as_size, check_out
+from ..arrays import Array, aligned_empty, as_size, check_out
 from ..errors import DTypeError, InputError, UnknownNameError, UnsupportedError
 from ..layers.work import NOTHING, Work
 from ..network import Network
@@ -19,6 +19,8 @@ from .memory import ChainMemory
 # default of 8192 elements diag(d) V takes three times as long for rows of 1024, and every run allocates the buffer.
 # The setting belongs to a context, which costs a tenth of a microsecond to enter.
 BUFFER = 512
+
+LARGE = 1 << 16  #: bytes of a result from which its alignment is worth the microsecond that it costs
 
 OPERATIONS = ("jacobian", "gradient", "jvp", "vjp", "value")
 
@@ -77,7 +79,8 @@ class Prepared(ABC):
         elif seed is not None:
             raise InputError(f"a {self.operation} takes no seed; prepare a jvp or a vjp for that")
         if out is None:
-            out = np.empty(self.shape, self.network.dtype)
+            large = self.result_nbytes >= LARGE
+            out = (aligned_empty if large else np.empty)(self.shape, self.network.dtype)
         else:
             check_out(out, self.shape, self.network.dtype)
         self._context.run(self._run, x, seed, out)

@@ -16,7 +16,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, aligned_empty
 from ..errors import InputError, LimitError
 from ..layers.base import Derivative
 from ..network import Network
@@ -302,7 +302,7 @@ class CheckpointedRun(Prepared):
         lowest_first: list[Array | None] = [None] if self.wrt == "params" else []
         lowest_first += reversed(self.buffers.allocate())
         self.targets = lowest_first  #: from layer ``lowest`` up
-        slots = [np.empty(size, self.network.dtype) for size in self._sizes]
+        slots = [aligned_empty(size, self.network.dtype) for size in self._sizes]
         views: dict[tuple[int, int], Array] = {}  # made once: a run makes no arrays, not even views of them
 
         def place(state: int, slot: int | None) -> Array | None:

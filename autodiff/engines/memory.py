@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import LINE, Array, aligned_empty
 from ..layers.base import Derivative
 
 RESULT = -1  #: the target of a step that writes into the caller's array
@@ -38,8 +38,9 @@ class ChainMemory:
     ) -> None:
         self.derivatives = derivatives
         sizes = [derivative.sizes(cotangents, tangents) for derivative in derivatives]
-        self._primal = _places([size.primal for size in sizes], keep_primal, alternate=True)
-        self._residual = _places([size.residual for size in sizes], keep_residuals, alternate=False)
+        line = LINE // derivatives[0].dtype.itemsize
+        self._primal = _places([_whole(size.primal, line) for size in sizes], keep_primal, alternate=True)
+        self._residual = _places([_whole(size.residual, line) for size in sizes], keep_residuals, alternate=False)
         self._scratch = max(size.scratch for size in sizes)
         self._itemsize = derivatives[0].dtype.itemsize
 
@@ -52,10 +53,15 @@ class ChainMemory:
     def allocate(self) -> None:
         """Take the memory and hand every derivative its part."""
         dtype = self.derivatives[0].dtype
-        primal, residual = (np.empty(places[-1].stop, dtype) for places in (self._primal, self._residual))
-        scratch = np.empty(self._scratch, dtype)
+        primal, residual = (aligned_empty(places[-1].stop, dtype) for places in (self._primal, self._residual))
+        scratch = aligned_empty(self._scratch, dtype)
         for derivative, value, kept in zip(self.derivatives, self._primal, self._residual, strict=False):
             derivative.bind(primal[value], residual[kept], scratch)
+
+
+def _whole(size: int, line: int) -> int:
+    """``size`` elements rounded up to whole cache lines, so that the next array starts at one too."""
+    return -(-size // line) * line
 
 
 def _places(sizes: list[int], keep: bool, alternate: bool) -> list[slice]:
@@ -101,7 +107,7 @@ class PingPong:
 
     def allocate(self) -> list[Array | None]:
         """The target of every step, None for the result."""
-        self._buffers = [np.empty(size, self._dtype) for size in self._sizes]
+        self._buffers = [aligned_empty(size, self._dtype) for size in self._sizes]
         return [
             None if place == RESULT else self._buffers[place][: shape[0] * shape[1]].reshape(shape)
             for place, shape in zip(self._where, self._shapes, strict=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, aligned_empty
 from ..chain import Plan, Step
 from ..layers.base import Derivative
 from ..layers.products import matrix_product
@@ -146,7 +146,7 @@ class Program:
 
     def allocate(self, dtype: np.dtype[Any]) -> None:
         """Take the block of memory and resolve every instruction to its arrays."""
-        block = np.empty(self.elements, dtype)
+        block = aligned_empty(self.elements, dtype)
         scratch = block[self.elements - self._scratch_size :]
 
         def part(slot: Slot) -> Array:
