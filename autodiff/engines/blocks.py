@@ -67,8 +67,13 @@ class ForwardBlocks(Prepared):
         self.work = self._count()
 
     def _count(self) -> Work:
-        """The evaluation, and the sum over the blocks."""
-        return sum((self._block_work(*block) for block in self.blocks), chain_work([(d, "at", 1) for d in self.chain]))
+        """The evaluation, and the sum over the blocks, which differ only where they fall on different parameters."""
+        evaluation = chain_work([(d, "at", 1) for d in self.chain])
+        if self.wrt == "params":
+            return sum((self._block_work(*block) for block in self.blocks), evaluation)
+        return (
+            evaluation + self._block_work(*self.blocks[0]) * (len(self.blocks) - 1) + self._block_work(*self.blocks[-1])
+        )
 
     def _block_work(self, start: int, stop: int) -> Work:
         k = stop - start

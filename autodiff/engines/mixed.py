@@ -83,7 +83,7 @@ class Mixed(Engine):
             tape //= 2
             candidates.append(MixedRun(network, network.derivatives(), bracket(problem, memory_limit=tape)))
         chunk = network.variables(wrt)
-        while chunk > 1:
+        while chunk > 1 and needed(candidates[-1]) > self.memory:
             chunk = (chunk + 1) // 2
             candidates.append(Forward(chunk).build(network, wrt, "jacobian", 1))
         fitting = [one for one in candidates if needed(one) <= self.memory]
