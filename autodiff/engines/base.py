@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -94,6 +96,15 @@ class Prepared(ABC):
         if array.shape != shape:
             raise InputError(f"{what} has shape {array.shape}; expected {shape}")
 
+    def bound(self, x: Array, seed: Array | None = None) -> Callable[[], object]:
+        """The run at x with everything in place: what is timed.
+
+        Each call does the whole work again and returns when its result is there, as the engine's own kind of array.
+        Peers convert x, seed and parameters now, so that no conversion is timed.
+        """
+        out = aligned_empty(self.shape, self.network.dtype)
+        return functools.partial(self, x, seed, out)
+
     @abstractmethod
     def allocate(self) -> None:
         """Take the memory that the runs work in; :meth:`Engine.prepare` calls it."""
@@ -131,15 +142,19 @@ class Engine(ABC):
 
     Attributes:
         name: what users call it.
-        family: engines of one family may share a process when they are measured.
+        family: engines of one family share a process when they are measured.
+        mode: "forward" or "reverse" for engines that are compared as such, else empty.
         operations: what it can compute, besides ``value``.
         analytic: its derivatives are exact up to rounding.
+        traced: its arrays are NumPy's, so that tracemalloc sees all its memory.
     """
 
     name: ClassVar[str]
-    family: ClassVar[str] = "numpy"
+    family: str = "numpy"
+    mode: ClassVar[str] = ""
     operations: ClassVar[frozenset[str]] = frozenset({"jacobian", "gradient"})
     analytic: ClassVar[bool] = True
+    traced: ClassVar[bool] = True
     _label: str = ""
 
     @property

@@ -28,6 +28,7 @@ class Forward(Engine):
     """
 
     name: ClassVar[str] = "forward"
+    mode: ClassVar[str] = "forward"
     operations: ClassVar[frozenset[str]] = frozenset({"jacobian", "gradient", "jvp"})
     blocked: ClassVar[bool] = True  #: tangents go in blocks that suit the cache unless a chunk is given
 

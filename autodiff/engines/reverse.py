@@ -27,6 +27,7 @@ class Reverse(Engine):
     """
 
     name: ClassVar[str] = "reverse"
+    mode: ClassVar[str] = "reverse"
     operations: ClassVar[frozenset[str]] = frozenset({"jacobian", "gradient", "vjp"})
     blocked: ClassVar[bool] = True  #: cotangents go in blocks that suit the cache unless a chunk is given
 
