@@ -4,6 +4,9 @@ A layered network is a composition ``f = f_L o ... o f_1``; every way of differe
 multiplying ``f_L' ... f_1'``. This package holds engines, one per order, and a harness that measures them.
 """
 
+from importlib import import_module
+from typing import Any
+
 from . import problems, testing
 from .api import gradient, jacobian, jvp, plan, value_and_gradient, vjp
 from .chain import ChainProblem, Plan
@@ -56,3 +59,10 @@ __all__ = [
     "value_and_gradient",
     "vjp",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """``ad.jax`` is imported when it is asked for, since it imports JAX."""
+    if name == "jax":
+        return import_module(".jax", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

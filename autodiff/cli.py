@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from .bench.folder import Folder
     from .bench.report import Report
-    from .bench.sweep import Effort
 
 app = typer.Typer(
     add_completion=False,
@@ -30,6 +30,15 @@ app = typer.Typer(
     help="What differentiating costs: forward against reverse mode of layered networks, measured.",
     epilog="Exit status: 0 done, 1 the work failed or was interrupted, 2 the request was wrong.",
 )
+
+
+class Device(StrEnum):
+    """What ``--device`` takes."""
+
+    cpu = "cpu"
+    gpu = "gpu"
+
+
 UsageError: type[Exception] = typer.BadParameter.__mro__[2]  # click's, wherever typer keeps it
 console = Console()
 errors = Console(stderr=True)
@@ -62,56 +71,107 @@ def bench(
     passes: Annotated[
         int | None, typer.Option(min=1, max=100, help="How often everything is measured (default 3; quick 1, full 5).")
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="BLAS threads; the processes are pinned to as many cores.")] = 1,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of every process, pinned to as many cores (default 1).")
+    ] = None,
+    device: Annotated[Device | None, typer.Option(help="Where peers that know both run (default cpu).")] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Fit the run into 90s, 10m or 1h, by fewer rounds.")
+    ] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option(metavar="S", help="Skip what is predicted to take longer a call (default 30).")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="S", help="Stop a measurement that takes longer (default 60).")
+    ] = None,
+    self_check: Annotated[
+        bool, typer.Option("--self-check", help="Measure every engine against itself: the noise floor.")
+    ] = False,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Compare with this earlier run at the end.")
+    ] = None,
+    fail_above: Annotated[
+        float | None, typer.Option(metavar="R", help="With --baseline: exit 1 for times surely above R times its.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A new folder (default results/<time>-<host>).")
     ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Go on with a run that was cut short; it says what to measure.")
+    ] = None,
+    resume_anyway: Annotated[
+        bool, typer.Option("--resume-anyway", help="Also on another machine or with other packages; marked.")
+    ] = False,
 ) -> None:
     """Run the sweeps: verify every engine, time it, write CSV, plots and a report, and print the summary.
 
     Shipped sweeps: [bold]n[/], [bold]m[/] (cost against inputs and outputs), [bold]depth[/] (with memory),
     [bold]grid[/] (the n x m map), [bold]products[/] (matrix-matrix against vector-matrix), [bold]real[/],
-    [bold]bottleneck[/] (what mixed mode gains), [bold]memory[/] (checkpointing).
-    Each measurement is on disk before the next one starts; Ctrl-C keeps and reports what was measured.
+    [bold]bottleneck[/] (what mixed mode gains), [bold]memory[/] (checkpointing); and, when asked for by name,
+    [bold]peers[/] (against JAX, PyTorch, autograd and CasADi).
+    Each measurement is on disk before the next one starts. Ctrl-C finishes the measurement in progress and reports, a
+    second one stops at once; [bold]--resume[/] goes on from there.
     """
-    from .bench.folder import Request, create
-    from .bench.run import check_threads, run
-    from .bench.sweep import load_all
-    from .engines import engine as find_engine
-    from .engines.registry import split_names
+    from .bench.asking import ask
+    from .bench.folder import locked
+    from .bench.sides import read_side
 
-    if quick and full:
-        raise typer.BadParameter("--quick and --full exclude each other")
-    effort: Effort = "quick" if quick else "full" if full else "default"
-    names = split_names(engines)
-    if engines and not names:
-        raise typer.BadParameter("--engines names no engine")
-    for name in names:
-        find_engine(name)
-        if names.count(name) > 1:
-            raise typer.BadParameter(f"--engines lists {name} twice")
-    check_threads(threads)
-    request = Request(
-        load_all(sweep or []), names, effort, passes or {"quick": 1, "default": 3, "full": 5}[effort], threads
-    )
-    folder = create(out)
-    with _progress() as progress:
+    given = {
+        "sweep": sweep, "quick": quick, "full": full, "engines": engines, "passes": passes, "threads": threads,
+        "device": device and device.value, "budget": budget, "max_seconds": max_seconds, "timeout": timeout,
+        "self_check": self_check,
+    }  # fmt: skip
+    if fail_above is not None and baseline is None:
+        raise typer.BadParameter("--fail-above needs --baseline DIR to compare with")
+    _check_ratio(fail_above)
+    if baseline is not None:
+        read_side(baseline)  # before hours are spent on measuring
+    if resume_anyway and resume is None:
+        raise typer.BadParameter("--resume-anyway goes with --resume DIR")
+    if resume is not None and out is not None:
+        raise typer.BadParameter("--resume writes into the folder that it goes on with; leave --out out")
+    folder, request = ask(given, out, resume)
+    from .bench.run import carry_out  # a second of imports, which a wrong request need not wait for
+
+    with locked(folder), _progress() as progress:
         task = progress.add_task("measuring", total=None)
-        outcome = run(request, folder, lambda done, total: progress.update(task, completed=done, total=total))
-    _print_summary(outcome.report, folder)
-    wrong = outcome.report.wrong
-    if not wrong.empty:
-        first = wrong.iloc[0]
-        outcome.failures.append(
-            f"{len(wrong)} engine cases were wrong or failed, the first: {first['sweep']}, {first['case']}, "
-            f"{first['engine']}: {first['reason']}"
+
+        def show(done: int, total: int, what: str) -> None:
+            progress.update(task, completed=done, total=total, description=escape(what))
+
+        outcome = carry_out(
+            request,
+            folder,
+            show,
+            new=resume is None,
+            anyway=resume_anyway,
+            tell=lambda text: errors.print(escape(text)),
         )
-    for failure in outcome.failures:
-        errors.print(f"[red]error:[/] {escape(failure)}", highlight=False, soft_wrap=True)
+    _print_summary(outcome.report, folder)
+    failures = [*outcome.failures, *_wrong(outcome.report)]
+    if baseline is not None and not outcome.interrupted:
+        failures += _compare(baseline, folder.path, fail_above)
+    _print_failures(failures)
     if outcome.interrupted:
-        errors.print("interrupted: what was measured before is kept and reported", highlight=False)
-    if outcome.failures or outcome.interrupted:
+        errors.print(
+            f"interrupted: what was measured is kept and reported; autodiff bench --resume {folder.path} goes on",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if failures or outcome.interrupted:
         raise typer.Exit(1)
+
+
+def _wrong(report: Report) -> list[str]:
+    """A sentence about the engines that were wrong or broke."""
+    wrong = report.wrong
+    if wrong.empty:
+        return []
+    first = wrong.iloc[0]
+    return [
+        f"{len(wrong)} engine cases were wrong or failed, the first: {first['sweep']}, {first['case']}, "
+        f"{first['engine']}: {first['reason']}"
+    ]
 
 
 @app.command()
@@ -122,6 +182,75 @@ def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folde
 
     opened, request = open_run(folder)
     _print_summary(write(opened, request), opened)
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="The folder of a run, or a JSON file of pytest-benchmark.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The one that is judged against A.")],
+    fail_above: Annotated[
+        float | None, typer.Option(metavar="R", help="Exit 1 if a time is surely above R times that of A.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
+    absolute: Annotated[
+        bool, typer.Option("--absolute", help="Judge times as they are, also where the whole machine was slower.")
+    ] = False,
+    floor: Annotated[
+        float | None, typer.Option(metavar="R", help="The least ratio that counts as a change (default 1.05).")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Compare also what comes from different machines.")] = False,
+) -> None:
+    """Compare two runs, case by case: what is slower in B, what is faster, and what only looks so.
+
+    A and B are folders of runs, or JSON files that pytest-benchmark saved, in any project. A change is a ratio beyond
+    the noise floor whose 99 % interval does not hold 1. Three passes a side are the least that is worth while, five
+    are better on a busy machine.
+    """
+    _check_ratio(fail_above)
+    failures = _compare(a, b, fail_above, markdown=markdown, absolute=absolute, floor=floor, force=force)
+    _print_failures(failures)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _check_ratio(fail_above: float | None) -> None:
+    if fail_above is not None and not 0 < fail_above < float("inf"):
+        raise typer.BadParameter(f"--fail-above is {fail_above:g}; expected a ratio above 0, such as 1.1")
+
+
+def _compare(
+    a: Path,
+    b: Path,
+    fail_above: float | None,
+    markdown: bool = False,
+    absolute: bool = False,
+    floor: float | None = None,
+    force: bool = False,
+) -> list[str]:
+    """Print a comparison; returns a sentence if anything is surely above the ratio."""
+    from .bench.compare import compare as find
+    from .bench.comparison import shown
+
+    made = find(a, b, floor=floor, absolute=absolute, force=force)
+    if markdown:
+        console.print(made.to_markdown(), markup=False, highlight=False, soft_wrap=True, end="")
+    else:
+        changed = made.table[made.table["verdict"].isin(["slower", "faster"])]
+        console.print()
+        console.print(f"[bold]B against A:[/] {escape(made.headline)}", highlight=False)
+        console.print(_table(shown(made.means)))
+        if not changed.empty:
+            console.print()
+            console.print(_table(shown(changed.sort_values("ratio", ascending=False))))
+        for note in made.notes:
+            console.print(f"[yellow]note:[/] {escape(note)}", highlight=False, soft_wrap=True)
+    found = [] if fail_above is None else made.failures(fail_above)
+    return [f"surely above {fail_above:g} times A: {'; '.join(found)}"] if found else []
+
+
+def _print_failures(failures: list[str]) -> None:
+    for failure in failures:
+        errors.print(f"[red]error:[/] {escape(failure)}", highlight=False, soft_wrap=True)
 
 
 @app.command()

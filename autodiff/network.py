@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from .arrays import FLOATS, Array, aligned_empty, as_vector, float_dtype
 from .chain import ChainProblem, Factor
 from .errors import InputError
 from .layers.base import Derivative, Layer
+from .namespaces import load
+from .namespaces.torch import TorchNamespace
 
 
 class Network:
@@ -94,12 +97,44 @@ class Network:
             raise InputError(f"{self.name} has no parameters to differentiate; use wrt='input'")
         return self.n if wrt == "input" else self.params.size
 
+    def parts(self, params: Any) -> tuple[Any, ...]:
+        """The flat parameters (p,), of any kind of array, layer by layer as the layers' functions use them."""
+        pairs = zip(self.layers, self.slices, strict=True)
+        return tuple(layer.parts(params[part]) for layer, part in pairs)
+
     def function(self, x: Any, params: Any = None, xp: Any = np) -> Any:
-        """``f(x)`` in any array namespace, as a pure function of x (n,) and the flat parameters."""
+        """``f(x)`` in any array namespace, as a pure function of x (n,) and the parameters, flat or in parts."""
         theta = self.params if params is None else params
-        for layer, part in zip(self.layers, self.slices, strict=True):
-            x = layer.function(x, theta[part], xp)
+        parts = theta if isinstance(theta, tuple) else self.parts(theta)
+        for layer, part in zip(self.layers, parts, strict=True):
+            x = layer.function(x, part, xp)
         return x
+
+    def as_jax(self) -> tuple[Callable[[Any, Any], Any], Any]:
+        """The plain function ``f(x, params) -> y`` for JAX, and the parameters (p,) as a JAX array of their own.
+
+        Differentiate it with ``jax.grad``, ``jax.jacrev``, ...; a float64 network needs JAX's ``jax_enable_x64``.
+
+        Raises:
+            UnsupportedError: JAX is not installed; with the pip line.
+            InputError: the network is float64, and JAX is set to make float32 of that; with the line to write.
+        """
+        jax = load("jax")
+        if self.dtype == np.float64 and not jax.config.jax_enable_x64:
+            line = 'jax.config.update("jax_enable_x64", True)'
+            raise InputError(
+                f"{self.name} is float64, and JAX is set to float32; write {line}, or use astype('float32')"
+            )
+        return functools.partial(self.function, xp=jax.numpy), jax.numpy.array(self.params, copy=True)
+
+    def as_torch(self) -> tuple[Callable[[Any, Any], Any], Any]:
+        """The plain function ``f(x, params) -> y`` for PyTorch on the CPU, and the parameters (p,) as a tensor.
+
+        Raises:
+            UnsupportedError: PyTorch is not installed; with the pip line.
+        """
+        xp = TorchNamespace()
+        return functools.partial(self.function, xp=xp), xp.torch.tensor(self.params)
 
     def __call__(self, x: object) -> Array:
         """``y = f(x)`` for x (n,), gives y (m,).

@@ -1,5 +1,9 @@
 """What several tests share."""
 
+import contextlib
+import io
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -52,3 +56,24 @@ def layer(request):
 def analytic(request):
     """Engines that are exact up to rounding."""
     return ad.engine(request.param)
+
+
+@pytest.fixture
+def called(monkeypatch, tmp_path):
+    """The command line in this process and in an empty folder: gives the status and everything that was printed."""
+    from autodiff import cli
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["autodiff", *map(str, arguments)])
+        out = io.StringIO()
+        monkeypatch.setattr(cli.errors, "file", out)
+        monkeypatch.setattr(cli.console, "file", out)
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            try:
+                cli.main()
+            except SystemExit as end:
+                return end.code or 0, out.getvalue()
+        return 0, out.getvalue()
+
+    monkeypatch.chdir(tmp_path)
+    return call

@@ -27,8 +27,8 @@ name = "big"
 problem = "mlp"
 engines = ["reverse"]
 [grid]
-n = [2, 10000000]
-m = [3, 10000000]
+n = [2, 1000000]
+m = [3, 1000000]
 depth = 2
 width = 4
 """
@@ -56,12 +56,28 @@ def test_a_whole_run(tmp_path):
         assert (tmp_path / "run" / name).stat().st_size > 0
     environment = json.loads((tmp_path / "run" / "environment.json").read_text())
     assert environment["blas"]["threads"] == environment["threads"] == 1
-    data = json.loads((tmp_path / "run" / "pytest-benchmark-2.json").read_text())
+    data = json.loads((tmp_path / "run" / "pytest" / "pass2-numpy.json").read_text())
     assert "tiny[reverse-n16-m1-d2-w4]" in [one["name"] for one in data["benchmarks"]]
 
     again = autodiff("bench", "--sweep", "tiny.toml", "--out", "run", cwd=tmp_path)
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
     assert "already holds a run; nothing is overwritten" in again.stderr
+
+    compared = autodiff("compare", "run", "run", "--fail-above", "1.01", cwd=tmp_path)
+    assert compared.returncode == 0
+    assert "0 of 15 measurements are slower" in compared.stdout
+    records = tmp_path / "run" / "records.jsonl"
+    slower = tmp_path / "slower"
+    slower.mkdir()
+    lines = [json.loads(line) for line in records.read_text().splitlines()]
+    for line in lines:
+        if line["engine"] == "reverse":
+            line["min_s"] *= 1.5
+    (slower / "records.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    failed = autodiff("compare", "run", "slower", "--fail-above", "1.2", "--markdown", cwd=tmp_path)
+    assert failed.returncode == 1
+    assert "**5 of 15 measurements are slower" in failed.stdout
+    assert "surely above 1.2 times A: tiny reverse on average: 1.50" in failed.stderr
 
     before = (tmp_path / "run" / "results.csv").read_bytes()
     reported = autodiff("report", "run", cwd=tmp_path)
@@ -78,9 +94,9 @@ def test_cases_that_do_not_fit_are_skipped_and_the_rest_runs(tmp_path):
         "ok",
         "skipped",
     }
-    worst = frame[(frame["n"] == 10**7) & (frame["m"] == 10**7)].iloc[0]
+    worst = frame[(frame["n"] == 10**6) & (frame["m"] == 10**6)].iloc[0]
     assert worst["status"] == "skipped"
-    assert "800,000,000,000,000 bytes" in worst["reason"]
+    assert "8,000,000,000,000 bytes" in worst["reason"]
     assert "Not measured" in done.stdout
 
 
@@ -97,7 +113,7 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1, out + err
-    assert "interrupted: what was measured before is kept and reported" in err
+    assert "interrupted: what was measured is kept and reported; autodiff bench --resume run goes on" in err
     frame = pd.read_csv(tmp_path / "run" / "results.csv")
     assert len(frame) == 8
     assert "ok" in set(frame["status"])
@@ -126,15 +142,19 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path):
         (["bench", "--passes", "0"], "greater than or equal to 1"),
         (["bench", "--out", "/proc/nothing"], "cannot be written"),
         (["report", "nowhere"], "nowhere holds no run"),
+        (["compare", "nowhere", "nothing"], "nowhere cannot be read"),
+        (["compare", "a"], "Missing argument"),
+        (["compare", "a", "b", "--fail-above", "0"], "--fail-above is 0; expected a ratio above 0"),
+        (["bench", "--baseline", "nowhere"], "nowhere cannot be read"),
+        (["bench", "--fail-above", "1.1"], "--fail-above needs --baseline"),
         (["bnech"], "No such command 'bnech'"),
         (["bench", "--swep", "n"], "No such option"),
     ],
 )
-def test_wrong_requests_get_one_line_and_status_2(tmp_path, arguments, message):
-    done = autodiff(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+def test_wrong_requests_get_one_line_and_status_2(tmp_path, called, arguments, message):
+    status, said = called(*arguments)
+    assert (status, said.count("\n")) == (2, 1)
+    assert message in said
     assert list(tmp_path.iterdir()) == []
 
 
@@ -195,6 +215,16 @@ def test_benchmarks_are_ordinary_pytest_modules(tmp_path):
     assert f"test_sweep[{one}]" in collected.stdout
     disabled = subprocess.run([*base, "--benchmark-disable", "-k", one], capture_output=True, text=True, cwd=tmp_path)
     assert "1 passed" in disabled.stdout
+    timed = [*base, "-k", one, "--benchmark-max-time", "0.01"]
+    saved = subprocess.run([*timed, "--benchmark-save", "first"], capture_output=True, text=True, cwd=tmp_path)
+    assert "1 passed" in saved.stdout
+    compared = subprocess.run(
+        [*timed, "-x", "--benchmark-compare", "0001"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert "(0001_first)" in compared.stdout
+    parallel = subprocess.run([*timed, "-n", "2"], capture_output=True, text=True, cwd=tmp_path)
+    assert parallel.returncode == 4
+    assert "several tests at a time cannot be timed" in parallel.stderr
     wrong = subprocess.run([*base, "--sweep", "dept"], capture_output=True, text=True, cwd=tmp_path)
     assert wrong.returncode == 4
     assert "did you mean depth" in wrong.stderr + wrong.stdout

@@ -1,6 +1,7 @@
 """From a measurement to a report, in one process."""
 
 import json
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,8 @@ import autodiff as ad
 from autodiff.bench import folder as folders
 from autodiff.bench import measure, records, report
 from autodiff.bench.folder import Folder, Request
+from autodiff.bench.measure import Limits
+from autodiff.bench.plan import Turn
 from autodiff.bench.records import Record
 from autodiff.bench.sweep import load, parse
 from autodiff.bench.table import COLUMNS
@@ -36,16 +39,22 @@ class FakeBenchmark:
         self.name = self.group = ""
         self.stats, self.extra_info, self.calls = None, {}, 0
 
-    def __call__(self, function, *args):
+    def __call__(self, function):
         self.calls += 1
         self.stats = FakeStats
-        return function(*args)
+        return function()
+
+    def pedantic(self, function, rounds, iterations):
+        self.rounds = rounds
+        return self(function)
 
 
-def measured(tmp_path, engine="reverse", sweep=TINY, expected=None):
+def measured(tmp_path, engine="reverse", sweep=TINY, expected=None, max_seconds=30.0):
     """Run one measurement and read its record back."""
     path, benchmark = tmp_path / "records.jsonl", FakeBenchmark()
-    one = measure.Measurement(parse(sweep, "tiny").cases()[0], engine, 1, 1, path)
+    case = parse(sweep, "tiny").cases()[0]
+    turn = Turn(case.sweep, case.name, engine, "numpy", case)
+    one = measure.Measurement(turn, turn.record(1, 1), partial(records.append, path), Limits(max_seconds))
     if expected:
         with pytest.raises(expected):
             one.run(benchmark)
@@ -200,7 +209,7 @@ def test_one_pass_left_out_does_not_cost_the_row(tmp_path):
     records.append(
         folder.records, Record("tiny", "n1-m2-d2", "reverse", 3, status="skipped", reason="no memory", n=1, m=2)
     )
-    results, _ = report.collect(folder, request)
+    results, _, _ = report.collect(folder, request)
     row = results.frame.iloc[1]
     assert (row["engine"], row["status"], row["passes"], row["reason"]) == ("reverse", "ok", 2, "pass 3: no memory")
 
@@ -252,7 +261,7 @@ def write_run(path):
 
 def test_the_table_has_a_row_for_every_case_and_engine(tmp_path):
     folder, request = write_run(tmp_path)
-    results, problems = report.collect(folder, request)
+    results, problems, _ = report.collect(folder, request)
     assert not problems
     assert tuple(results.frame.columns) == tuple(COLUMNS)
     assert len(results.frame) == 12

@@ -2,8 +2,9 @@
 
 import pytest
 
-from autodiff.bench.measure import Measurement
-from autodiff.bench.plan import plan
+from autodiff.bench.folder import Request
+from autodiff.bench.measure import Limits, Measurement
+from autodiff.bench.plan import plan, turns
 from autodiff.bench.sweep import load, load_all, parse, shipped
 from autodiff.errors import AutodiffError
 
@@ -28,14 +29,55 @@ def test_every_combination_is_a_case():
 
 
 def test_readable_ids():
-    case = load("n").cases()[-1]
-    assert Measurement(case, "reverse").id == "reverse-n8192-m1-d16-w64"
+    turn = turns(Request([load("n")], [], "default", 1, 1))[-1]
+    made = Measurement(turn, turn.record(1, 1), print, Limits(1.0))
+    assert made.id == "reverse-n8192-m1-d16-w64"
 
 
 def test_engines_of_a_case_are_neighbours():
     planned = plan([parse(GOOD | {"engines": ["forward", "reverse"]}, "x")], "default", [])
     assert [engine for _, engine in planned] == ["value", "forward", "reverse"] * 2
     assert [engine for _, engine in plan([parse(GOOD, "x")], "default", ["auto"])] == ["value", "auto"] * 2
+
+
+def test_rivals_change_their_order_and_have_processes_of_their_own():
+    request = Request([parse(GOOD | {"engines": ["forward", "reverse@b"]}, "x")], [], "default", 2, 1)
+    first, second = ([t for t in turns(request, number) if t.of] for number in (1, 2))
+    assert [t.engine for t in first[:3]] == ["value", "forward", "reverse@b"]
+    assert [t.engine for t in second[:3]] == ["reverse@b", "forward", "value"]
+    assert {t.engine: t.family for t in first} == {"value": "numpy", "forward": "numpy", "reverse@b": "numpy@b"}
+    assert [t.key for t in turns(request)][:8] == [t.key for t in turns(request, 2)][:8]  # the machine comes first
+
+
+def test_a_self_check_measures_every_engine_twice():
+    planned = plan([parse(GOOD, "x")], "default", [], again=True)
+    assert [engine for _, engine in planned] == ["value", "forward", "forward@again"] * 2
+
+
+def test_points_change_keys_together():
+    points = [{"n": 1, "width": 8}, {"n": 2, "width": 16}, {"n": 4, "width": 32}]
+    sweep = parse(GOOD | {"grid": {"m": [1, 2], "depth": 2}, "points": points}, "x")
+    assert [case.name for case in sweep.cases("quick")] == [
+        f"n{n}-w{width}-m{m}-d2" for n, width in ((1, 8), (4, 32)) for m in (1, 2)
+    ]
+    assert len(sweep.cases()) == 6
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        ([{"n": 1}, {"width": 2}], "do not have the same keys"),
+        ([{"m": 1}], "m is in the grid already"),
+        ([{"n": 0}], "expected an integer of at least 1"),
+        ([{"nn": 1}], "unknown parameter"),
+        ([{"n": 1}, {"n": 1}], "lists a table twice"),
+        ([{}], "points"),
+        ("n", "points"),
+    ],
+)
+def test_points_that_are_refused(points, message):
+    with pytest.raises(AutodiffError, match=message):
+        parse(GOOD | {"grid": {"m": 3, "depth": 2}, "points": points}, "x")
 
 
 def test_quick_replaces_keys_of_the_grid():

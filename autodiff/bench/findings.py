@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .statistics import Ratio, growth, zero_crossing
+from .growth import FEWEST, STRAIGHT, growth
+from .plan import AGAIN
+from .statistics import Ratio, zero_crossing
 from .sweep import Sweep
 from .table import Results
+from .text import seconds_text
 
 
 @dataclass(frozen=True)
@@ -22,33 +25,37 @@ class Section:
 
 
 def findings(results: Results, sweeps: list[Sweep]) -> list[Section]:
-    """Every section that the run's sweeps give rise to."""
+    """Every section that the run's sweeps give rise to, but those on rivals and rules."""
     made = [exponents(results, sweeps), *(crossover(results, s) for s in sweeps if s.kind == "map")]
     made += [products(results, s) for s in sweeps if s.kind == "ratio"]
     made += [gains(results, s) for s in sweeps if s.kind == "gain"]
     made += [winners(results, s) for s in sweeps if s.kind == "bars"]
-    made.append(prediction(results))
-    made.append(missing(results))
     return [section for section in made if section is not None and not section.table.empty]
 
 
 def exponents(results: Results, sweeps: list[Sweep]) -> Section:
-    """``time ~ axis^slope`` in the upper half of every sweep over one axis."""
+    """``time ~ axis^slope`` over the straight part of every sweep over one axis."""
     rows = []
     for sweep in (sweep for sweep in sweeps if len(sweep.axes) == 1 and sweep.kind != "bars"):
         axis, measured = sweep.axes[0], results.measured(sweep.name)
         if axis == "seed" or measured.empty:
             continue
         for engine, own in measured.groupby("engine", sort=False):
-            fit = growth(own[f"key.{axis}"].tolist(), own["median_s"].tolist())
+            own = own.sort_values(f"key.{axis}")
+            sizes, times = own[f"key.{axis}"].to_numpy(float), own["median_s"].to_numpy(float)
+            fit = growth(sizes.tolist(), times.tolist())
             if fit:
                 text = f"[{fit.low:.2f}, {fit.high:.2f}]"
-                span = f"{axis} = {fit.first:.0f} to {fit.last:.0f}"
-                rows.append((sweep.name, engine, f"{fit.slope:.2f}", text, span))
+                rows.append((sweep.name, engine, f"{fit.slope:.2f}", text, f"{axis} = {fit.first:g} to {fit.last:g}"))
+            elif len(sizes) >= FEWEST:
+                slopes = np.diff(np.log(times)) / np.diff(np.log(sizes))
+                span = f"{axis} = {sizes[0]:g} to {sizes[-1]:g}"
+                rows.append((sweep.name, engine, "bends", f"{slopes[0]:.2f} at first, {slopes[-1]:.2f} at last", span))
     return Section(
         "Growth",
-        "time ~ size^exponent, fitted in the upper half of each sweep, and where the time grows twentyfold only from "
-        "there on. An exponent of 1 means a cost proportional to the size; near 0, that the size costs almost nothing.",
+        "time ~ size^exponent over the upper part of each sweep, as far down as the slope changes by at most "
+        f"{STRAIGHT}; the interval holds the slope at both ends of that range. Where even the largest sizes bend, the "
+        "first and the last slope.",
         pd.DataFrame(rows, columns=["sweep", "engine", "exponent", "95 % interval", "over"]),
     )
 
@@ -69,7 +76,8 @@ def log_ratios(results: Results, sweep: Sweep) -> pd.DataFrame:
 
 def engines_of(results: Results, sweep: Sweep) -> list[str]:
     """The engines that were asked for in a sweep, in order."""
-    return list(dict.fromkeys(results.frame.loc[results.frame["sweep"] == sweep.name, "engine"]))
+    asked = dict.fromkeys(results.frame.loc[results.frame["sweep"] == sweep.name, "engine"])
+    return [name for name in asked if not name.endswith(AGAIN)]
 
 
 def crossover(results: Results, sweep: Sweep) -> Section | None:
@@ -238,16 +246,28 @@ def prediction(results: Results) -> Section:
     )
 
 
+OUTLYING = 0.15  #: share of far rounds from which on a row is worth a look; a quiet run's median is a third of it
+
+
+def steadiness(results: Results) -> Section:
+    """How many rows moved while they were measured, or had many rounds far above the others."""
+    rows = []
+    for sweep, own in results.frame[results.frame["status"] == "ok"].groupby("sweep", sort=False):
+        moved, far = own[own["drift"] != 1], own[own["outliers"] > OUTLYING]
+        if len(moved) or len(far):
+            most = f"{np.exp(np.abs(np.log(moved['drift'])).max()):.2f}" if len(moved) else ""
+            rows.append((sweep, len(own), len(moved), most, len(far)))
+    return Section(
+        "Steadiness",
+        "Rows whose times moved by over 5 % during a pass or 10 % from pass to pass, always in one direction, and rows "
+        f"with over {OUTLYING:.0%} of their rounds beyond Tukey's far fence. A few of both are usual; see the columns "
+        "drift and outliers.",
+        pd.DataFrame(rows, columns=["sweep", "rows", "drifted", "by up to", "many outliers"]),
+    )
+
+
 def missing(results: Results) -> Section:
     """What was asked for and not measured, with the reason."""
     rows = results.frame[results.frame["status"] != "ok"]
     shown = rows[["sweep", "case", "engine", "status", "reason"]].reset_index(drop=True)
     return Section("Not measured", "Rows without a time, and why.", shown)
-
-
-def seconds_text(seconds: float) -> str:
-    """Seconds with three digits and a unit: ``12.3 us``."""
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= scale:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds / 1e-9:.3g} ns"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO, Literal
 
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..engines import engine as find_engine
@@ -16,6 +20,10 @@ from ..errors import InputError
 from .sweep import Effort, Sweep, parse
 
 LATEST = "latest"
+BLOCK = 1 << 16  #: bytes read at a time when the end of the records is looked for
+MAX_SECONDS = 30.0  #: predicted for one call, beyond which it is not measured unless a run asks for it
+
+Device = Literal["cpu", "gpu"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,12 @@ class Request:
         engines: instead of the sweeps' own, if any.
         effort: "quick", "default" or "full".
         passes: how often everything is measured.
-        threads: of BLAS.
+        threads: of BLAS, and of every peer.
+        again: every engine twice, in processes of their own.
+        device: "cpu" or "gpu", for the peers that know both.
+        timeout: seconds after which a measurement is stopped; None for each sweep's own.
+        max_seconds: one call that is predicted to take longer is skipped.
+        budget: seconds that the whole run should fit into; None for as long as it takes.
     """
 
     sweeps: list[Sweep]
@@ -35,10 +48,15 @@ class Request:
     effort: Effort
     passes: int
     threads: int
+    again: bool = False
+    device: Device = "cpu"
+    timeout: float | None = None
+    max_seconds: float = MAX_SECONDS
+    budget: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """For ``run.json``."""
-        settings = {name: getattr(self, name) for name in ("engines", "effort", "passes", "threads")}
+        settings = {name: getattr(self, name) for name in _Form.model_fields if name != "sweeps"}
         return settings | {"sweeps": [sweep.model_dump(mode="json") for sweep in self.sweeps]}
 
     @classmethod
@@ -51,8 +69,8 @@ class Request:
             raise InputError(f"{source}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
         for name in form.engines:
             find_engine(name)
-        sweeps = [parse(sweep, source) for sweep in form.sweeps]
-        return cls(sweeps, form.engines, form.effort, form.passes, form.threads)
+        settings = {name: getattr(form, name) for name in _Form.model_fields if name != "sweeps"}
+        return cls(sweeps=[parse(sweep, source) for sweep in form.sweeps], **settings)
 
 
 class _Form(BaseModel):
@@ -65,6 +83,11 @@ class _Form(BaseModel):
     effort: Effort
     passes: Annotated[int, Field(ge=1)]
     threads: Annotated[int, Field(ge=1)]
+    again: bool = False
+    device: Device = "cpu"
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = MAX_SECONDS
+    budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,17 +117,29 @@ class Folder:
         return self.path / "results.csv"
 
     @property
+    def rules(self) -> Path:
+        """The table of the rules of thumb."""
+        return self.path / "rules.csv"
+
+    @property
     def report(self) -> Path:
         """The summary, with the plots."""
         return self.path / "report.md"
 
-    def benchmark_json(self, number: int) -> Path:
-        """pytest-benchmark's own file of a pass."""
-        return self.path / f"pytest-benchmark-{number}.json"
+    @property
+    def torn(self) -> Path:
+        """What was left of a line that was cut off while it was written."""
+        return self.path / "records.torn"
 
-    def log(self, number: int) -> Path:
-        """What pytest printed in a pass."""
-        return self.path / f"pytest-{number}.log"
+    @property
+    def lock(self) -> Path:
+        """Held by the process that measures."""
+        return self.path / ".lock"
+
+    @property
+    def logs(self) -> Path:
+        """What the measuring processes printed, and pytest-benchmark's own files of every pass."""
+        return self.path / "pytest"
 
 
 def create(out: Path | None) -> Folder:
@@ -116,7 +151,7 @@ def create(out: Path | None) -> Folder:
     path = out or Path("results") / f"{time.strftime('%Y%m%d-%H%M%S')}-{platform.node() or 'host'}"
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if any(path.iterdir()):
+        if any(one.name != ".lock" for one in path.iterdir()):
             what = "a run" if (path / "records.jsonl").exists() else "files"
             raise InputError(f"{path} already holds {what}; nothing is overwritten, choose another folder")
         probe = path / ".write-test"
@@ -127,6 +162,53 @@ def create(out: Path | None) -> Folder:
     if out is None:
         _point_latest(path)
     return Folder(path)
+
+
+@contextmanager
+def locked(folder: Folder) -> Iterator[None]:
+    """Only this process writes into the folder; a lock of a process that died holds nobody up.
+
+    Raises:
+        InputError: another process is at it.
+    """
+    lock = FileLock(folder.lock)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"another run is writing into {folder.path}; wait for it, or choose another folder") from None
+    try:
+        yield
+    finally:
+        folder.lock.unlink(missing_ok=True)
+        lock.release()
+
+
+def set_torn_aside(folder: Folder) -> bool:
+    """Move a last line that was cut off while it was written out of the records; tells whether there was one."""
+    if not folder.records.exists():
+        return False
+    with folder.records.open("r+b") as file:
+        whole = _end_of_last_line(file)
+        file.seek(whole)
+        torn = file.read()
+        if torn:
+            with folder.torn.open("ab") as aside:
+                aside.write(torn + b"\n")
+            file.truncate(whole)
+    return bool(torn)
+
+
+def _end_of_last_line(file: BinaryIO) -> int:
+    """The offset behind the last newline."""
+    at = file.seek(0, os.SEEK_END)
+    while at > 0:
+        start = max(0, at - BLOCK)
+        file.seek(start)
+        found = file.read(at - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        at = start
+    return 0
 
 
 def _point_latest(path: Path) -> None:

@@ -5,29 +5,37 @@ from __future__ import annotations
 import functools
 import time
 import tracemalloc
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
-from ..arrays import Array, aligned_empty
+from ..arrays import Array
 from ..engines import Engine, Prepared
 from ..engines import engine as find_engine
-from ..errors import AutodiffError, LimitError
+from ..errors import AutodiffError, LimitError, UnsupportedError
+from ..machine.rates import TYPICAL
 from ..network import Network
 from ..problems import find_family
 from ..testing import reference_product, relative_error
 from . import records
-from .plan import VALUE
+from .plan import SEEDS, VALUE, Turn
 from .records import Record
 from .sweep import Case
+from .timing import take_statistics, time_run
 
 DIRECTIONS = 6  #: random directions in which a Jacobian is compared with its reference
-INPUT_SEED, DIRECTION_SEED, SEED_SEED = 1, 2, 3  #: of the input, the directions of verification, the seeds of products
 MEMORY_SHARE = 0.8  #: of the memory that is free, what one measurement may take
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a measurement is refused for before it starts: more ``seconds`` predicted for one call."""
+
+    seconds: float
 
 
 @functools.lru_cache(maxsize=1)
@@ -44,27 +52,20 @@ class Measurement:
     """One engine (or :data:`VALUE`) on one case.
 
     Args:
-        case: what is differentiated.
-        engine: by whom.
-        number: of the pass.
-        threads: that BLAS may use, for the record.
-        path: of the record file; None records nothing.
+        turn: which, of which case.
+        record: what is to be filled.
+        keep: is given the record when it is finished.
+        limits: what is refused beforehand.
+
+    Attributes:
+        seconds: that timing is meant to take; set before :meth:`run`.
     """
 
-    def __init__(self, case: Case, engine: str, number: int = 1, threads: int = 1, path: Path | None = None) -> None:
-        self.case, self.engine, self.path = case, engine, path
-        series = case.series
-        self.record = Record(
-            sweep=case.sweep,
-            case=case.name,
-            engine=engine,
-            number=number,
-            problem=series.problem,
-            operation=VALUE if engine == VALUE else series.operation,
-            wrt=series.wrt,
-            keywords=case.keywords,
-            threads=threads,
-        )
+    def __init__(self, turn: Turn, record: Record, keep: Callable[[Record], None], limits: Limits) -> None:
+        assert turn.of is not None
+        self.case, self.engine = turn.of, turn.engine
+        self.record, self.keep, self.limits = record, keep, limits
+        self.seconds = 0.1
 
     @property
     def id(self) -> str:
@@ -83,6 +84,8 @@ class Measurement:
             self._measure(benchmark)
         except LimitError as error:
             self._end("skipped", str(error))
+        except UnsupportedError as error:
+            self._end("unsupported", str(error))
         except AutodiffError as error:
             self._end("failed", str(error))
         except MemoryError as error:
@@ -99,23 +102,26 @@ class Measurement:
         reason = engine.supports(network, record.wrt, record.operation)
         if reason:
             self._end("unsupported", reason)
-        self._refuse_by_memory(engine, network)
-        x = network.example_input(INPUT_SEED)
+        self._refuse_by_layout(engine, network)
+        x = network.example_input(SEEDS["input"])
         seed = self._seed(network)
-        record.peak_bytes = peak_bytes(lambda: self._prepare(engine, network), x, seed)
+        if engine.traced:
+            record.peak_bytes = peak_bytes(lambda: self._prepare(engine, network), x, seed)
+        engine.load()
         start = time.perf_counter()
         prepared = self._prepare(engine, network)
         record.prepare_s = time.perf_counter() - start
         self._verify(prepared, network, x, seed, analytic=engine.analytic)
-        record.work = asdict(prepared.work)
-        out = aligned_empty(prepared.shape, network.dtype)
         benchmark.extra_info.update(
             {name: getattr(record, name) for name in ("sweep", "case", "engine", "problem", "n", "m", "depth", "width")}
         )
-        benchmark(prepared, x, seed, out)
+        run = prepared.bound(x, seed)
+        start = time.perf_counter()
+        run()
+        time_run(benchmark, run, time.perf_counter() - start, self.seconds)
         if benchmark.stats is not None:  # None under --benchmark-disable
             take_statistics(self.record, benchmark.stats)
-            self._write()
+            self.keep(self.record)
 
     def _prepare(self, engine: Engine, network: Network) -> Prepared:
         series = self.case.series
@@ -132,7 +138,9 @@ class Measurement:
             "jvp": (network.variables(self.record.wrt), self.case.series.seeds),
             "vjp": (self.case.series.seeds, network.m),
         }.get(self.record.operation)
-        return None if shape is None else np.random.default_rng(SEED_SEED).standard_normal(shape).astype(network.dtype)
+        if shape is None:
+            return None
+        return np.random.default_rng(SEEDS["jvp and vjp"]).standard_normal(shape).astype(network.dtype)
 
     def _refuse_by_keywords(self) -> None:
         """Do not even build a network whose Jacobian alone would not fit."""
@@ -142,10 +150,21 @@ class Measurement:
             self.record.n, self.record.m = n, m
             self._refuse_above(n * m * 8, "the Jacobian")
 
-    def _refuse_by_memory(self, engine: Engine, network: Network) -> None:
-        series = self.case.series
-        layout = engine.layout(network, series.wrt, operation=self.record.operation, seeds=series.seeds)
+    def _refuse_by_layout(self, engine: Engine, network: Network) -> None:
+        """Do not start what would not fit, or take too long; both are known before anything is allocated."""
+        layout = self._layout(engine, network)
         self._refuse_above(2 * layout.result_nbytes + layout.nbytes, f"{self.engine}'s arrays and result")
+        self.record.work = asdict(layout.work)
+        work = layout.work if layout.work.calls else self._layout(find_engine(engine.mode or "auto"), network).work
+        predicted = TYPICAL.predict(work)
+        if predicted > self.limits.seconds:
+            self._end(
+                "skipped", f"one call is predicted to take {predicted:.3g} s; allowed are {self.limits.seconds:g} s"
+            )
+
+    def _layout(self, engine: Engine, network: Network) -> Prepared:
+        series = self.case.series
+        return engine.layout(network, series.wrt, operation=self.record.operation, seeds=series.seeds)
 
     def _refuse_above(self, needed: int, what: str) -> None:
         free = int(psutil.virtual_memory().available * MEMORY_SHARE)
@@ -164,25 +183,10 @@ class Measurement:
     def _end(self, status: records.Status, reason: str) -> None:
         """Record why there is no measurement, and leave the test."""
         self.record.status, self.record.reason = status, reason
-        self._write()
+        self.keep(self.record)
         if status in ("wrong", "failed"):
             pytest.fail(f"{self.id}: {reason}", pytrace=False)
         pytest.skip(f"{self.id}: {reason}")
-
-    def _write(self) -> None:
-        if self.path is not None:
-            records.append(self.path, self.record)
-
-
-def take_statistics(record: Record, stats: Any) -> None:
-    """Copy what pytest-benchmark measured into a record; its times are per call already."""
-    found = stats.stats
-    data, kept = found.data, records.ROUNDS_KEPT
-    step = max(1.0, len(data) / kept)
-    record.seconds = [float(f"{data[int(i * step)]:.4g}") for i in range(min(len(data), kept))]
-    record.rounds, record.iterations = found.rounds, stats.iterations
-    record.min_s, record.median_s, record.mean_s = found.min, found.median, found.mean
-    record.stddev_s, record.iqr_s = found.stddev, found.iqr
 
 
 def tolerance(dtype: np.dtype[Any], analytic: bool) -> float:
@@ -197,7 +201,7 @@ def verification_error(result: Array, network: Network, x: Array, seed: Array | 
 
     A Jacobian is multiplied by random directions V, so a check of a few columns covers every entry.
     """
-    rng = np.random.default_rng(DIRECTION_SEED)
+    rng = np.random.default_rng(SEEDS["verification"])
     if record.operation == "value":
         found, expected = result, network.function(x)
     elif record.operation == "jvp":

@@ -6,7 +6,10 @@ elsewhere never notices that the package is installed.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +20,39 @@ from threadpoolctl import threadpool_limits
 from ..arrays import as_size
 from ..engines.registry import split_names
 from ..errors import AutodiffError
-from .calibrate import KERNELS, Calibration
-from .folder import Request, read_request
-from .measure import MEMORY_SHARE, Measurement
-from .plan import plan
+from . import records
+from .calibrate import Calibration
+from .folder import MAX_SECONDS, Request, read_request
+from .measure import MEMORY_SHARE, Limits, Measurement
+from .plan import Turn, turns
+from .records import Record
 from .sweep import load_all
+from .turns import Turns
 
-__all__ = ["calibration", "measurement", "pytest_addoption", "pytest_configure", "pytest_generate_tests"]
+__all__ = [
+    "calibration",
+    "measurement",
+    "pytest_addoption",
+    "pytest_collection_finish",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_generate_tests",
+    "pytest_report_header",
+    "pytest_runtest_logfinish",
+    "pytest_runtest_setup",
+    "pytest_sessionfinish",
+]
 
 
 @dataclass(frozen=True)
 class Session:
-    """What this pytest session measures, and where it records."""
+    """What this pytest session measures, and where its records go."""
 
     request: Request
+    todo: list[Turn]
     number: int
-    records: Path | None
+    keep: Callable[[Record], None]
+    turns: Turns | None
 
 
 SESSION = pytest.StashKey[Session]()
@@ -47,30 +67,57 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--effort", default="default", choices=["quick", "default", "full"], help="which grid to run")
     group.addoption("--blas-threads", default=1, type=int, metavar="T", help="threads of BLAS (default 1)")
     group.addoption("--records", type=Path, metavar="FILE", help="append a JSON line per measurement")
-    group.addoption("--request", type=Path, metavar="FILE", help="take sweeps, engines, effort and threads from here")
-    group.addoption("--pass-number", default=1, type=int, metavar="K", help="the number of this pass, for the records")
+    # what autodiff bench gives the processes that it starts
+    group.addoption("--request", type=Path, help="of autodiff bench")
+    group.addoption("--todo", type=Path, help="of autodiff bench")
+    group.addoption("--turns", help="of autodiff bench")
+    group.addoption("--pass-number", default=1, type=int, help="of autodiff bench")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Settle what is measured, and hold BLAS and memory to what the records will say."""
+    if config.getoption("numprocesses", None) and not config.getoption("benchmark_disable", False):
+        raise pytest.UsageError("several tests at a time cannot be timed: leave -n out, or add --benchmark-disable")
     try:
-        session = Session(_request(config), config.getoption("--pass-number", 1), config.getoption("--records", None))
+        session = _session(config)
     except AutodiffError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[SESSION] = session
     config.stash[LIMIT] = threadpool_limits(session.request.threads, user_api="blas")
-    if config.getoption("--request", None):  # a process of our own: better a MemoryError than being killed
+    if session.turns:  # a process of our own: better a MemoryError than being killed
         _limit_memory()
 
 
-def _request(config: pytest.Config) -> Request:
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """What is measured, and what is wrong with measuring it in one process."""
+    session = config.stash[SESSION]
+    names = ", ".join(sweep.name for sweep in session.request.sweeps)
+    lines = [f"autodiff: sweeps {names}; {session.request.threads} BLAS thread(s)"]
+    families = sorted({turn.family for turn in session.todo})
+    if len(families) > 1:
+        lines.append(f"autodiff: {', '.join(families)} share this process; autodiff bench gives each one of its own")
+    return lines
+
+
+def _session(config: pytest.Config) -> Session:
+    number = config.getoption("--pass-number", 1)
     path = config.getoption("--request", None)
-    if path is not None:
-        return read_request(path)
+    if path is None:
+        request = _request(config)
+        file = config.getoption("--records", None)
+        keep: Callable[[Record], None] = partial(records.append, file) if file else lambda record: None
+        return Session(request, turns(request, number), number, keep, None)
+    request, mine = read_request(path), Turns.of(config.getoption("--turns"))
+    known = {turn.key: turn for turn in turns(request, number)}
+    todo = [known[tuple(key)] for key in json.loads(config.getoption("--todo").read_text())]
+    return Session(request, todo, number, mine.tell, mine)
+
+
+def _request(config: pytest.Config) -> Request:
     engines = split_names(config.getoption("--engines", ""))
     threads = as_size(config.getoption("--blas-threads", 1), "--blas-threads")
     sweeps = load_all(config.getoption("--sweep", []))
-    return Request(sweeps, engines, config.getoption("--effort", "default"), 1, threads)
+    return Request(sweeps, engines, config.getoption("--effort", "default"), 1, threads, max_seconds=MAX_SECONDS)
 
 
 def _limit_memory() -> None:
@@ -84,29 +131,73 @@ def _limit_memory() -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test per case and engine, the engines of a case next to each other in time."""
-    if "calibration" in metafunc.fixturenames:
-        metafunc.parametrize("calibration", KERNELS, ids=["-".join(one) for one in KERNELS], indirect=True)
-    if "measurement" not in metafunc.fixturenames:
-        return
+    """One test per kernel, and per case and engine, the engines of a case next to each other in time."""
     session = metafunc.config.stash[SESSION]
-    request = session.request
-    made = [
-        Measurement(case, engine, session.number, request.threads, session.records)
-        for case, engine in plan(request.sweeps, request.effort, request.engines)
-    ]
-    metafunc.parametrize("measurement", made, ids=[f"{one.case.sweep}-{one.id}" for one in made], indirect=True)
+    for name, kernels in (("calibration", True), ("measurement", False)):
+        if name in metafunc.fixturenames:
+            own = [turn for turn in session.todo if (turn.of is None) == kernels]
+            metafunc.parametrize(name, own, ids=["-".join(_words(turn)) for turn in own], indirect=True)
+
+
+def _words(turn: Turn) -> tuple[str, ...]:
+    return (turn.engine, turn.case) if turn.of is None else (turn.sweep, turn.engine, turn.case)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out the test that pytest makes of an empty list of parameters: it would wait for a turn of its own."""
+    items[:] = [item for item in items if not _empty(item)]
+
+
+def _empty(item: pytest.Item) -> bool:
+    given = getattr(getattr(item, "callspec", None), "params", {})
+    return any(name in given and not isinstance(given[name], Turn) for name in ("calibration", "measurement"))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Ready."""
+    mine = session.config.stash[SESSION].turns
+    if mine:
+        mine.done()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Wait for this test's turn, and learn how long it may take."""
+    mine = item.config.stash[SESSION].turns
+    if mine:
+        settings = mine.wait()
+        if settings is None:
+            pytest.exit("no more turns", returncode=0)
+        item.add_marker(pytest.mark.benchmark(**settings))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stay still until every other process has measured what it had to."""
+    mine = session.config.stash[SESSION].turns if SESSION in session.config.stash else None
+    if mine:
+        mine.wait()
+
+
+def pytest_runtest_logfinish(nodeid: str, location: Any) -> None:
+    """Say that the turn is over."""
+    if Turns.current is not None:
+        Turns.current.done()
 
 
 @pytest.fixture
-def measurement(request: pytest.FixtureRequest) -> Any:
+def measurement(request: pytest.FixtureRequest) -> Measurement:
     """The :class:`~autodiff.bench.measure.Measurement` of this test."""
-    return request.param
+    session, turn = request.config.stash[SESSION], request.param
+    record = turn.record(session.number, session.request.threads)
+    made = Measurement(turn, record, session.keep, Limits(session.request.max_seconds))
+    marker = request.node.get_closest_marker("benchmark")
+    made.seconds = float((marker.kwargs if marker else {}).get("max_time") or request.config.option.benchmark_max_time)
+    return made
 
 
 @pytest.fixture
-def calibration(request: pytest.FixtureRequest) -> Any:
+def calibration(request: pytest.FixtureRequest) -> Calibration:
     """The :class:`~autodiff.bench.calibrate.Calibration` of this test."""
     session = request.config.stash[SESSION]
-    kernel, dtype = request.param
-    return Calibration(kernel, dtype, session.number, session.records)
+    return Calibration(request.param.record(session.number, session.request.threads), session.keep)

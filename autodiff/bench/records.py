@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ from pydantic.dataclasses import dataclass
 
 from ..layers.work import Work
 
-SCHEMA = 1
-Status = Literal["ok", "wrong", "failed", "skipped", "unsupported"]
+SCHEMA = 2
+READABLE = (1, 2)  #: 1 knows neither time limits nor settings; whatever it says is said the same way in 2
+Status = Literal["ok", "wrong", "failed", "timeout", "skipped", "unsupported"]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 ROUNDS_KEPT = 64  #: evenly spaced rounds that a record keeps, enough for its statistics
@@ -26,7 +28,8 @@ class Record:
     """One engine on one case in one pass, with everything its CSV row needs.
 
     Times are seconds of one call, bytes are bytes. ``seconds`` are up to ``ROUNDS_KEPT`` rounds in the order they
-    were measured; ``work`` counts one call, for the prediction.
+    were measured; ``work`` counts one call, for the prediction; ``setting`` is 0 unless a run was resumed on another
+    machine or with other packages, which are then numbered.
     """
 
     sweep: str
@@ -58,6 +61,7 @@ class Record:
     peak_bytes: Count | None = None
     max_error: Annotated[float, Field(ge=0, allow_inf_nan=True)] | None = None
     work: dict[str, Count] = field(default_factory=lambda: asdict(Work()))
+    setting: Count = 0
     schema: int = SCHEMA
 
     @property
@@ -77,10 +81,15 @@ def append(path: Path, record: Record) -> None:
         OSError: the disk is full or the file cannot be written.
     """
     line = (json.dumps(asdict(record), separators=(",", ":")) + "\n").encode()
-    with path.open("ab") as file:
-        file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
+    with path.open("ab", buffering=0) as file:
+        whole = file.seek(0, os.SEEK_END)
+        try:
+            if file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file.fileno())
+        except OSError as error:
+            file.truncate(whole)  # half a line is no record
+            raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def read(path: Path) -> tuple[list[Record], list[str]]:
@@ -92,7 +101,7 @@ def read(path: Path) -> tuple[list[Record], list[str]]:
     problems = []
     for number, line in enumerate(_lines(path), start=1):
         try:
-            record = _parse(line)
+            record = parse(line)
         except (ValueError, RecursionError) as error:
             problems.append(f"{path.name} line {number} is left out: {error}")
             continue
@@ -106,19 +115,24 @@ def _lines(path: Path) -> Iterator[bytes]:
             yield from file
 
 
-def _parse(line: bytes) -> Record:
+def parse(line: bytes) -> Record:
+    """The record of a whole line, its end included. Raises ValueError if it holds none."""
     if not line.endswith(b"\n"):
         raise ValueError("it was cut off while it was written")
-    data = json.loads(line)
-    if not isinstance(data, dict):
-        raise ValueError("it is no JSON object")
-    if data.get("schema") != SCHEMA:
-        raise ValueError(f"its schema is {data.get('schema')!r}, this version reads {SCHEMA}")
     try:
         record = READER.validate_json(line)
     except ValidationError as error:
+        _refuse_other_schemas(json.loads(line))
         first = error.errors()[0]
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    _refuse_other_schemas({"schema": record.schema})
     if record.work.keys() != WORK or (record.status == "ok" and (not record.seconds or record.median_s is None)):
         raise ValueError("it says that it was measured, and holds no measurement")
     return record
+
+
+def _refuse_other_schemas(data: object) -> None:
+    if not isinstance(data, dict):
+        raise ValueError("it is no JSON object")
+    if data.get("schema") not in READABLE:
+        raise ValueError(f"its schema is {data.get('schema')!r}, this version reads {' and '.join(map(str, READABLE))}")

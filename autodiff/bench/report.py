@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from . import records
-from .findings import Section, findings
+from ..errors import InputError
+from . import records, settings
+from .compare import self_check
+from .findings import Section, findings, missing, prediction, steadiness
 from .folder import Folder, Request
+from .noise import verdict
+from .peers import preparation, standings
 from .plan import plan
 from .plots import draw_all
+from .records import Record
+from .rules import regrets, rules_of_thumb, write_rules
+from .sweep import Sweep
 from .table import Results, write_csv
+from .text import markdown_table
 
 
 @dataclass(frozen=True)
@@ -40,32 +48,89 @@ class Report:
         return frame[frame["status"].isin(["wrong", "failed"])]
 
 
-def collect(folder: Folder, request: Request) -> tuple[Results, list[str]]:
-    """The results of a run, and a sentence for every record that was left out."""
+def collect(folder: Folder, request: Request) -> tuple[Results, list[str], list[Record]]:
+    """The results of a run, a sentence for every record that was left out, and the records."""
     found, problems = records.read(folder.records)
-    return Results(plan(request.sweeps, request.effort, request.engines), found), problems
+    planned = plan(request.sweeps, request.effort, request.engines, request.again)
+    return Results(planned, found), problems, found
 
 
 def write(folder: Folder, request: Request) -> Report:
-    """Write CSV, plots and report.md, and return what they say."""
-    results, problems = collect(folder, request)
+    """Write CSV, plots and report.md, and return what they say; the same records give the same bytes."""
+    results, problems, found = collect(folder, request)
     environment = _environment(folder)
-    notes = [*environment["warnings"], *problems]
-    sections = findings(results, request.sweeps)
+    mixed = _mixed(environment, found)
+    notes = [verdict(environment, found), mixed, *environment["warnings"], *_passes(request, found), *problems]
+    notes = [note for note in notes if note]
+    checked = _self_check(folder) if request.again else None
+    rules = regrets(results, [sweep for sweep in request.sweeps if sweep.kind in ("map", "gain")])
+    sections = [*([checked] if checked else []), *_sections(results, request.sweeps, rules)]
+    if mixed:
+        sections = [replace(one, note=f"{one.note} {MIXED}") for one in sections]
     write_csv(results.frame, folder.csv)
+    tables = [folder.csv]
+    if not rules.empty:
+        write_rules(rules, folder.rules)
+        tables.append(folder.rules)
     plots, undrawn = draw_all(results, request.sweeps, folder.path)
     notes += undrawn
     pictures = [path for path in plots if path.suffix == ".png"]
     folder.report.write_text(_markdown(request, results, sections, notes, environment, pictures), encoding="utf-8")
-    return Report(results, sections, notes, [folder.csv, *plots, folder.report])
+    return Report(results, sections, notes, [*tables, *plots, folder.report])
+
+
+def _self_check(folder: Folder) -> Section | None:
+    """What engines differ by that are the same; None while too little was measured."""
+    try:
+        found = self_check(folder.path)
+    except InputError:
+        return None
+    rows = []
+    for (sweep, engine), own in found.table.groupby(["sweep", "engine"], sort=False):
+        logs = np.log(own["ratio"])
+        alarms = f"{(own['verdict'] != 'same').sum()} of {len(own)}"
+        worst = f"{np.exp(logs.abs().max()):.3f}"
+        rows.append((sweep, engine, f"{np.exp(logs.mean()):.3f}", f"{np.exp(logs.std(ddof=0)):.3f}", worst, alarms))
+    names = ["sweep", "engine", "second / first", "spread", "at worst", "false alarms"]
+    return Section("Self-check", f"{found.headline}.", pd.DataFrame(rows, columns=names))
+
+
+def _sections(results: Results, sweeps: list[Sweep], rules: pd.DataFrame) -> list[Section]:
+    made: list[Section | None] = [*findings(results, sweeps)]
+    for sweep in (one for one in sweeps if one.kind == "peers"):
+        made += [*standings(results, sweep), preparation(results, sweep)]
+    made += [rules_of_thumb(rules), prediction(results), steadiness(results), missing(results)]
+    return [section for section in made if section is not None and not section.table.empty]
+
+
+MIXED = "(Mixed settings: see the note at the top.)"
+
+
+def _mixed(environment: dict[str, Any], found: list[Record]) -> str:
+    """Empty, or that a run was resumed under other settings, and under which."""
+    used = sorted({record.setting for record in found} - {0})
+    if not used:
+        return ""
+    resumed = environment.get("resumed")
+    known = resumed if isinstance(resumed, list) else []
+    said = []
+    for number in used:
+        one = known[number - 1] if number <= len(known) else None
+        changed = one.get("differences") if isinstance(one, dict) else None
+        said += [str(text) for text in changed] if isinstance(changed, list) else ["unknown ones"]
+    return f"Mixed settings: this run was resumed under others ({'; '.join(said)}); times across them do not compare."
+
+
+def _passes(request: Request, found: list[Record]) -> list[str]:
+    """What a budget cost."""
+    made = max((record.number for record in found), default=0)
+    if request.budget is None or made >= request.passes:
+        return []
+    return [f"The budget of {request.budget:g} s was enough for {made} of {request.passes} passes."]
 
 
 def _environment(folder: Folder) -> dict[str, Any]:
-    try:
-        data = json.loads(folder.environment.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        data = {}
-    found: dict[str, Any] = data if isinstance(data, dict) else {}
+    found = settings.read(folder)
     for key in ("blas", "packages"):
         if not isinstance(found.get(key), dict):
             found[key] = {}
@@ -83,9 +148,11 @@ def _markdown(
     pictures: list[Path],
 ) -> str:
     measured = int((results.frame["status"] == "ok").sum())
-    lines = ["# What differentiating cost", "", machine_line(environment, request), ""]
-    lines += [f"{measured} of {len(results.frame)} engine cases were measured, in {passes_text(request.passes)}.", ""]
+    passes = int(results.frame["passes"].max()) if len(results.frame) else 0
+    lines = ["# What differentiating cost", ""]
     lines += [f"> {note}" for note in notes] + [""] * bool(notes)
+    lines += [machine_line(environment, request), ""]
+    lines += [f"{measured} of {len(results.frame)} engine cases were measured, in {passes_text(passes)}.", ""]
     for section in sections:
         lines += [f"## {section.title}", "", section.note, "", markdown_table(section.table), ""]
     titles = {sweep.name: sweep.title or sweep.name for sweep in request.sweeps}
@@ -97,7 +164,7 @@ def _markdown(
 
 def passes_text(passes: int) -> str:
     """``1 pass``, ``3 passes``."""
-    return f"{passes} pass{'es' if passes > 1 else ''}"
+    return f"{passes} pass{'es' if passes != 1 else ''}"
 
 
 def machine_line(environment: dict[str, Any], request: Request) -> str:
@@ -109,9 +176,3 @@ def machine_line(environment: dict[str, Any], request: Request) -> str:
         f"NumPy {packages.get('numpy', '?')}, {blas.get('library', 'BLAS')} {blas.get('version') or ''} "
         f"({blas.get('kernel') or 'unknown'} kernels), {threads}"
     )
-
-
-def markdown_table(table: pd.DataFrame) -> str:
-    """A pipe table."""
-    rows = [list(table.columns), ["---"] * table.shape[1], *table.astype(str).to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)

@@ -1,38 +1,30 @@
-"""Running the sweeps: one pytest process per pass, pinned, single-threaded unless asked otherwise."""
+"""Running the sweeps: pass after pass, every family of engines in a process of its own, all of them in turn."""
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
 
-from ..errors import InputError
-from ..machine.blas import thread_environment
-from ..machine.host import usable_cores
-from . import report
-from .calibrate import KERNELS
-from .folder import Folder, Request, write_json
-from .measure import DIRECTION_SEED, INPUT_SEED, SEED_SEED
-from .plan import plan
+from . import records, report, settings
+from .budget import Budget
+from .folder import Folder, Request, set_torn_aside, write_json
+from .plan import Turn, turns
+from .records import Record
 from .report import Report
-from .sweep import shipped_folder
+from .sweep import Sweep
 from .table import NOT_RUN
+from .worker import DeadError, LateError, Worker
 
 SECONDS = {"quick": 0.02, "default": 0.1, "full": 0.4}  #: that pytest-benchmark spends on one measurement
-POLL = 0.2  #: seconds between looks at the record file
-SEEDS = {"input": INPUT_SEED, "verification": DIRECTION_SEED, "jvp and vjp": SEED_SEED}
-PATIENCE = 20  #: seconds that an interrupted process has to finish its measurement
+TIMEOUT = 60.0  #: seconds after which a measurement is stopped, preparation and verification included
+SETTLED = ("timeout", "failed", "wrong", "unsupported")  #: what is not tried again in a later pass
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -44,136 +36,192 @@ class Outcome:
     failures: list[str]
 
 
-def run(request: Request, folder: Folder, progress: Progress) -> Outcome:
-    """Measure everything that was asked for, then write the report of whatever was measured.
+def carry_out(
+    request: Request,
+    folder: Folder,
+    progress: Progress,
+    new: bool = True,
+    anyway: bool = False,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Outcome:
+    """Measure what was asked for and is not there yet, then write the report of whatever was measured.
 
     Args:
         request: what to measure.
-        folder: an empty folder.
-        progress: called with the measurements done and their total, a few times a second.
-    """
-    write_json(folder.request, request.to_json())
-    write_json(folder.environment, _environment(request))
-    cases = plan(request.sweeps, request.effort, request.engines)
-    total = request.passes * (len(cases) + len(KERNELS))
-    failures: list[str] = []
-    interrupted = False
-    with terminable():
-        try:
-            for number in range(1, request.passes + 1):
-                failure = _measure_pass(request, folder, number, lambda: progress(_lines(folder.records), total))
-                if failure:
-                    failures.append(failure)
-        except KeyboardInterrupt:
-            interrupted = True
-    made = report.write(folder, request)
-    lost = int((made.results.frame["status"] == NOT_RUN).sum())
-    if lost and not interrupted and not failures:
-        failures.append(f"{lost} engine cases left no record; {folder.log(1)} says why")
-    return Outcome(made, interrupted, failures)
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """SIGTERM inside is an interrupt: what was measured is kept, and no process is left behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _environment(request: Request) -> dict[str, Any]:
-    """The machine as the measuring processes see it, told by one that is started like them."""
-    code = "import json; from autodiff.machine.host import environment; print(json.dumps(environment()))"
-    with pinned(request.threads):
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", code],
-            env=thread_environment(request.threads),
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found | {"threads": request.threads, "effort": request.effort, "passes": request.passes, "seeds": SEEDS}
-
-
-@contextmanager
-def pinned(threads: int) -> Iterator[None]:
-    """Processes started inside run on the last ``threads`` processors that this one may use."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    cores = usable_cores()
-    os.sched_setaffinity(0, cores[-threads:])
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
-
-
-def _measure_pass(request: Request, folder: Folder, number: int, tick: Callable[[], None]) -> str:
-    """One pass in a process of its own; returns what went wrong with the process, or nothing."""
-    with folder.log(number).open("wb") as log, pinned(request.threads):
-        child = subprocess.Popen(
-            _command(request, folder, number),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=thread_environment(request.threads) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""},
-        )
-    try:
-        while child.poll() is None:
-            tick()
-            time.sleep(POLL)
-    except KeyboardInterrupt:
-        _stop(child)
-        raise
-    tick()
-    if child.returncode in (0, 1):  # some tests failed: their records say why
-        return ""
-    return f"pass {number}: the measuring process ended with status {child.returncode} ({_tail(folder.log(number))})"
-
-
-def _command(request: Request, folder: Folder, number: int) -> list[str]:
-    experiments = shipped_folder()
-    return [
-        *(sys.executable, "-P", "-m", "pytest", str(experiments), "-c", str(experiments / "pytest.ini")),
-        *("-p", "pytest_benchmark.plugin"),
-        *("--request", str(folder.request.resolve()), "--pass-number", str(number)),
-        *("--records", str(folder.records.resolve())),
-        f"--benchmark-max-time={SECONDS[request.effort]}",
-        f"--benchmark-json={folder.benchmark_json(number).resolve()}",
-    ]
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    """Interrupt the process, which the terminal may have done already, and wait; end it if it does not listen."""
-    try:
-        child.send_signal(signal.SIGINT)
-        child.wait(timeout=PATIENCE)
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
-        child.kill()
-        child.wait()
-
-
-def _lines(path: Path) -> int:
-    return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def _tail(log: Path, lines: int = 3) -> str:
-    text = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return " / ".join(text[-lines:]) or "it printed nothing"
-
-
-def check_threads(threads: int) -> None:
-    """Refuse thread counts that this process cannot be given.
+        folder: of the run, locked by this process.
+        progress: called before each measurement with the number of those done, their total, and what comes next.
+        new: the folder is empty; else the run goes on where it ended.
+        anyway: go on under other settings too; see :func:`~autodiff.bench.settings.resume`.
+        tell: is given a sentence when the run was asked to stop.
 
     Raises:
-        InputError: saying what it can.
+        InputError: a run that was measured under other settings. OSError: the folder cannot be written any more.
     """
-    if not 1 <= threads <= len(usable_cores()):
-        raise InputError(f"--threads is {threads}; this process may use 1 to {len(usable_cores())} processors")
+    setting = 0
+    if new:
+        write_json(folder.request, request.to_json())
+        write_json(folder.environment, settings.describe(request))
+    else:
+        set_torn_aside(folder)
+        setting = settings.resume(folder, request, anyway)
+    watch, one = settings.Watch(), _Run(request, folder, progress, setting)
+    with stoppable(tell) as stop:
+        try:
+            one.measure(stop)
+        except KeyboardInterrupt:
+            stop.asked = True
+            one.kill()
+        finally:
+            one.close()
+    write_json(folder.environment, settings.read(folder) | watch.after())
+    made = report.write(folder, request)
+    lost = int((made.results.frame["status"] == NOT_RUN).sum())
+    if lost and not stop.asked:
+        one.failures.append(f"{lost} engine cases left no record; the logs in {folder.logs} say why")
+    return Outcome(made, stop.asked, one.failures)
+
+
+@dataclass
+class Stop:
+    """Whether the run was asked to stop."""
+
+    asked: bool = False
+
+
+@contextmanager
+def stoppable(tell: Callable[[str], None]) -> Iterator[Stop]:
+    """The first Ctrl-C inside asks to stop after the measurement in progress; the second, and SIGTERM, stop at once."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(number: int, frame: object) -> None:
+        if stop.asked or number == signal.SIGTERM:
+            raise KeyboardInterrupt
+        stop.asked = True
+        tell("finishing the measurement in progress; Ctrl-C again stops now")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@dataclass
+class _Run:
+    """The state of a run: what is done, what is settled, which processes are there."""
+
+    request: Request
+    folder: Folder
+    progress: Progress
+    setting: int
+    failures: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        known, _ = records.read(self.folder.records)
+        self.done = {record.key for record in known}
+        self.settled = {record.key[:3] for record in known if record.status in SETTLED}
+        self.budget = Budget(SECONDS[self.request.effort], self.request.budget)
+        self.limits = {sweep.name: self._limit(sweep) for sweep in self.request.sweeps}
+        self.workers: dict[str, Worker] = {}
+        self.broken: dict[str, str] = {}
+        self.timed = 0.0
+
+    def _limit(self, sweep: Sweep) -> float:
+        return self.request.timeout or sweep.timeout or TIMEOUT
+
+    def measure(self, stop: Stop) -> None:
+        """Every pass that is not complete."""
+        for number in range(1, self.request.passes + 1):
+            start, self.timed = time.monotonic(), 0.0
+            self._pass(number, stop)
+            if stop.asked:
+                return
+            took = time.monotonic() - start
+            if not self.budget.another_pass_fits(took, self.timed):
+                return
+
+    def _pass(self, number: int, stop: Stop) -> None:
+        todo = [turn for turn in turns(self.request, number) if self._open(turn, number)]
+        remaining = Counter(turn.family for turn in todo)
+        later = Counter(turn.family for turn in todo if turn.key not in self.settled)
+        queues: dict[str, list[Turn]] = defaultdict(list)
+        for turn in todo:
+            queues[turn.family].append(turn)
+        starts: Counter[str] = Counter()
+        for turn in todo:
+            if stop.asked:
+                break
+            self._show(number, len(todo), remaining, turn)
+            passes_left = self.request.passes - number
+            ahead = {family: remaining[family] + passes_left * later[family] for family in remaining}
+            self._turn(turn, number, queues[turn.family], starts, ahead)
+            queues[turn.family].pop(0)
+            remaining[turn.family] -= 1
+        self.close()
+
+    def _open(self, turn: Turn, number: int) -> bool:
+        return (*turn.key, number) not in self.done and turn.key not in self.settled
+
+    def _show(self, number: int, planned: int, remaining: Counter[str], turn: Turn) -> None:
+        share = (number - 1) + (1 - remaining.total() / max(1, planned))
+        total = planned * self.request.passes
+        self.progress(round(share * planned), total, f"{turn.sweep} {turn.case} {turn.engine}")
+
+    def _turn(
+        self, turn: Turn, number: int, queue: list[Turn], starts: Counter[str], remaining: dict[str, int]
+    ) -> None:
+        """One measurement, whatever comes of it: a process that dies costs this record and is started again."""
+        begin, timing = time.monotonic(), self.budget.settings(remaining)
+        try:
+            worker = self._worker(number, turn.family, queue, starts)
+            for line in worker.measure(timing, self.limits.get(turn.sweep, TIMEOUT)):
+                self._keep(records.parse(line.encode() + b"\n"))
+        except LateError as error:
+            self._lost(turn, number, "timeout", str(error))
+        except DeadError as error:
+            self._lost(turn, number, "failed", str(error))
+        self.budget.spent(turn.family, time.monotonic() - begin, timing["max_time"])
+        self.timed += timing["max_time"]
+
+    def _worker(self, number: int, family: str, queue: list[Turn], starts: Counter[str]) -> Worker:
+        """The family's process, started if there is none."""
+        if family in self.broken:
+            raise DeadError(self.broken[family])
+        if family not in self.workers:
+            try:
+                self.workers[family] = Worker(self.request, self.folder, number, family, queue, starts[family])
+            except (DeadError, LateError) as error:
+                self.broken[family] = f"it could not be started: {error}"
+                raise DeadError(self.broken[family]) from None
+            starts[family] += 1
+        return self.workers[family]
+
+    def _lost(self, turn: Turn, number: int, status: records.Status, reason: str) -> None:
+        if turn.family in self.workers:
+            self.workers.pop(turn.family).kill()
+        record = turn.record(number, self.request.threads)
+        record.status, record.reason = status, reason
+        self._keep(record)
+
+    def _keep(self, record: Record) -> None:
+        record.setting = self.setting
+        records.append(self.folder.records, record)
+        self.done.add(record.key)
+        if record.status in SETTLED:
+            self.settled.add(record.key[:3])
+
+    def kill(self) -> None:
+        """End every process, now."""
+        while self.workers:
+            self.workers.popitem()[1].kill()
+
+    def close(self) -> None:
+        """End every process."""
+        for worker in self.workers.values():
+            worker.release()
+        while self.workers:
+            self.workers.popitem()[1].close()

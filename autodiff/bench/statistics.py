@@ -1,30 +1,50 @@
-"""Statistics of measurements: intervals, growth exponents, crossovers."""
+"""Statistics of measurements: intervals, ratios, what disturbs them, crossovers."""
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean, median
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 CONFIDENCE = 0.95
+
+Floats = NDArray[np.float64]
 
 
 def interval(per_pass: Sequence[float]) -> tuple[float, float]:
     """The confidence interval of a quantity of which every pass gave one value, all above 0.
 
-    Passes differ more than the rounds within one do, and there are few of them, so resampling the rounds (or three
-    passes) promises too much: this is Student's interval of the mean logarithm over the passes. With a single
-    pass there is none, and both ends are NaN. Source: Kalibera & Jones, Rigorous benchmarking in reasonable time
-    (ISMM 2013), section 6, on which level of an experiment has to be repeated.
+    Passes differ more than the rounds within one do, and there are few of them: this is Student's interval of the mean
+    logarithm over the passes. With a single pass there is none, and both ends are NaN.
+
+    The hierarchical bootstrap, passes resampled and rounds within them, promises too much: with 2 % between and 3 %
+    within passes its 95 % hold the truth in 81 % of all runs of three passes, 88 % of five, 92 % of ten, Student's
+    always in 95 %. From about twenty passes on the two agree within some two points and a tenth of the width. Source:
+    Kalibera & Jones, Rigorous benchmarking in reasonable time (ISMM 2013), for the bootstrap and on which level of an
+    experiment has to be repeated.
     """
-    logs = np.log(np.asarray(per_pass, float))
-    if logs.size < 2:
+    logs = [math.log(value) for value in per_pass]  # a handful: NumPy's overhead would be most of a report's time
+    if len(logs) < 2:
         return math.nan, math.nan
-    margin = float(stats.t.ppf(0.5 + CONFIDENCE / 2, logs.size - 1) * logs.std(ddof=1) / math.sqrt(logs.size))
-    return math.exp(float(logs.mean()) - margin), math.exp(float(logs.mean()) + margin)
+    centre = fmean(logs)
+    margin = _quantile(len(logs) - 1) * math.sqrt(
+        sum((log - centre) ** 2 for log in logs) / (len(logs) - 1) / len(logs)
+    )
+    return math.exp(centre - margin), math.exp(centre + margin)
+
+
+@functools.cache
+def _quantile(freedom: int) -> float:
+    """Student's, two-sided."""
+    return float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,59 +67,97 @@ class Ratio:
         return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
 
-def paired_ratio(above: Mapping[int, Sequence[float]], below: Mapping[int, Sequence[float]]) -> Ratio | None:
-    """``above / below`` over the passes that both were measured in, each ratio taken within a pass."""
-    shared = sorted(above.keys() & below.keys())
-    if not shared:
+def pass_ratios(above: Mapping[int, float], below: Mapping[int, float]) -> dict[int, float]:
+    """``above / below`` in every pass that both were measured in."""
+    return {i: above[i] / below[i] for i in sorted(above.keys() & below.keys())}
+
+
+def ratio_over(ratios: Iterable[float]) -> Ratio | None:
+    """The median of one ratio per pass, with its interval; None without passes."""
+    known = list(ratios)
+    if not known:
         return None
-    ratios = [float(np.median(above[i]) / np.median(below[i])) for i in shared]
-    centre = float(np.median(ratios))
-    low, high = interval(ratios)
+    centre = median(known)
+    low, high = interval(known)
     return Ratio(centre, min(low, centre), max(high, centre))
 
 
+def paired_ratio(above: Mapping[int, Sequence[float]], below: Mapping[int, Sequence[float]]) -> Ratio | None:
+    """``above / below`` over the passes that both were measured in, given by their rounds, each ratio within a pass."""
+    medians = ({i: median(rounds) for i, rounds in side.items()} for side in (above, below))
+    return ratio_over(pass_ratios(*medians).values())
+
+
 @dataclass(frozen=True, slots=True)
-class Exponent:
-    """``time ~ size^slope`` over ``first`` to ``last``, a range of ``points`` sizes."""
+class Drift:
+    """How far the time moves steadily while it is measured, as its end over its start; 1 where it does not."""
 
-    slope: float
-    low: float
-    high: float
-    first: float
-    last: float
-    points: int
+    within: float
+    between: float
 
-    def __str__(self) -> str:
-        return f"{self.slope:.2f} [{self.low:.2f}, {self.high:.2f}]"
+    @property
+    def shown(self) -> bool:
+        """There is a drift, within a pass or from pass to pass."""
+        return self.within != 1 or self.between != 1
 
 
-DOMINANT = 20.0  #: the size dominates where the time is this many times that of the smallest size
-ENOUGH = 3  #: points that a slope with an error needs; two have none
+DRIFT_LEVEL = 0.01  #: chance of a drift within passes where the rounds are independent
+WITHIN = math.log(1.05)  #: smallest drift over a pass: neighbouring rounds are alike, so a p-value alone shows too many
+BETWEEN = math.log(1.1)  #: smallest drift of the passes' medians: any three are in order one time in three
 
 
-def growth(sizes: Sequence[float], seconds: Sequence[float]) -> Exponent | None:
-    """The slope of log time against log size in the upper half of a sweep, by least squares.
+def drift(rounds_by_pass: Mapping[int, Sequence[float]]) -> Drift:
+    """Whether times rise or fall steadily, over the rounds of any pass or from pass to pass.
 
-    Where the upper half holds enough points at which the size dominates, only those are fitted, so that a constant
-    part does not hide how the rest grows. None with fewer than three points.
+    Within a pass it is the Mann-Kendall test of the rounds against their order, at ``DRIFT_LEVEL`` over all passes
+    together, with Theil and Sen's slope of the logarithms for its size; the largest counts. Fewer than six or seven
+    rounds cannot show any. Between passes the medians of three or more have to be in order. Source: Mann,
+    Nonparametric tests against trend (Econometrica 13, 1945).
     """
-    order = np.argsort(sizes)
-    known = np.asarray(sizes, float)[order]
-    x, y = np.log(known), np.log(np.asarray(seconds, float)[order])
-    chosen = x >= (x[0] + x[-1]) / 2 - 1e-9
-    dominant = chosen & (y >= y[0] + math.log(DOMINANT))
-    if dominant.sum() >= ENOUGH:
-        chosen = dominant
-    count = int(chosen.sum())
-    if count < ENOUGH:
-        return None
-    if not (np.isfinite(x).all() and np.isfinite(y).all() and x[0] < x[-1]):
-        return None
-    fit = stats.linregress(x[chosen], y[chosen])
-    slope, error = float(fit.slope), float(fit.stderr)
-    margin = float(stats.t.ppf(0.5 + CONFIDENCE / 2, count - 2)) * (error if math.isfinite(error) else 0.0)
-    first, last = known[chosen][[0, -1]].tolist()
-    return Exponent(slope, slope - margin, slope + margin, first, last, count)
+    passes = [[math.log(t) for t in rounds_by_pass[i]] for i in sorted(rounds_by_pass) if len(rounds_by_pass[i])]
+    moves = [_trend(logs, DRIFT_LEVEL / len(passes)) for logs in passes]
+    within = max((move for move in moves if abs(move) > WITHIN), key=abs, default=0.0)
+    medians = [median(logs) for logs in passes]
+    steps = [after - before for before, after in pairwise(medians)]
+    steady = len(steps) > 1 and (min(steps) > 0 or max(steps) < 0)
+    between = medians[-1] - medians[0] if steady else 0.0
+    return Drift(math.exp(within), math.exp(between) if abs(between) > BETWEEN else 1.0)
+
+
+def _trend(logs: Sequence[float], level: float) -> float:
+    """The change from first to last, 0 where it is not significant."""
+    third = len(logs) // 3
+    if third and abs(fmean(logs[-third:]) - fmean(logs[:third])) < WITHIN / 2:
+        return 0.0  # two thirds of a drift lie between the thirds' means; what follows is a hundred times slower
+    order = np.arange(len(logs))
+    if np.ptp(logs) == 0 or not stats.kendalltau(order, logs).pvalue < level:
+        return 0.0
+    return float(stats.theilslopes(logs, order).slope) * (len(logs) - 1)
+
+
+FAR = 3.0  #: Tukey's outer fence, in interquartile ranges above the third quartile
+
+
+def outliers(rounds_by_pass: Mapping[int, Sequence[float]]) -> float:
+    """The share of rounds far above their pass, beyond its outer fence; NaN without rounds.
+
+    The fence is each pass's own, so that slow passes are not outliers. Source: Tukey, Exploratory data analysis (1977),
+    chapter 2.
+    """
+    far = total = 0
+    for seconds in map(sorted, filter(len, rounds_by_pass.values())):
+        lower, upper = _quantile_of(seconds, 0.25), _quantile_of(seconds, 0.75)
+        far += len(seconds) - bisect_right(seconds, upper + FAR * (upper - lower))
+        total += len(seconds)
+    return far / total if total else math.nan
+
+
+def _quantile_of(ordered: Sequence[float], share: float) -> float:
+    """By linear interpolation, as NumPy's default."""
+    at = share * (len(ordered) - 1)
+    low = int(at)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (at - low) * (ordered[high] - ordered[low])
 
 
 def zero_crossing(x: Sequence[float], y: Sequence[float]) -> float | None:

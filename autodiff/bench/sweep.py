@@ -31,7 +31,8 @@ SHORT = {"depth": "d", "width": "w"}  #: how keys are written in a case's name
 class Series(BaseModel):
     """One problem over a grid.
 
-    ``quick`` and ``full`` replace entries of the grid at that effort.
+    ``points`` are tables of keywords that change together; every one of them is combined with the whole grid, every
+    second one at quick effort. ``quick`` and ``full`` replace entries of the grid at that effort.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,6 +43,7 @@ class Series(BaseModel):
     seeds: Annotated[StrictInt, Field(ge=1)] = 1
     engines: Annotated[list[str], Field(min_length=1)]
     grid: Grid = {}
+    points: list[Annotated[dict[str, Scalar], Field(min_length=1)]] = []
     quick: Grid = {}
     full: Grid = {}
 
@@ -54,7 +56,9 @@ class Series(BaseModel):
         if len(set(self.engines)) < len(self.engines):
             raise InputError(f"engines lists a name twice: {', '.join(self.engines)}")
         family = find_family(self.problem)
-        family.check(**{key: _first(value) for key, value in self.grid.items()})
+        self._check_points(family)
+        together = self.points[0] if self.points else {}
+        family.check(**{key: _first(value) for key, value in self.grid.items()}, **together)
         for table in (self.grid, self.quick, self.full):
             for key, value in table.items():
                 _check_values(family, key, value)
@@ -64,12 +68,24 @@ class Series(BaseModel):
                     raise UnknownNameError(f"key in [{name}] (it may only replace keys of [grid])", key, self.grid)
         return self
 
-    def points(self, effort: Effort) -> Iterator[dict[str, Scalar]]:
-        """Every combination of the grid's lists, the last key changing fastest."""
+    def _check_points(self, family: Family) -> None:
+        for point in self.points:
+            if point.keys() != self.points[0].keys():
+                raise InputError(f"points: {point} and {self.points[0]} do not have the same keys")
+            for key, value in point.items():
+                if key in self.grid:
+                    raise InputError(f"points: {key} is in the grid already")
+                family.check_value(key, value)
+        if any(self.points.count(point) > 1 for point in self.points):
+            raise InputError("points lists a table twice")
+
+    def combinations(self, effort: Effort) -> Iterator[dict[str, Scalar]]:
+        """Every combination of the points and the grid's lists, the last key changing fastest."""
         grid = self.grid | {"quick": self.quick, "default": {}, "full": self.full}[effort]
         lists = [value if isinstance(value, list) else [value] for value in grid.values()]
-        for values in itertools.product(*lists):
-            yield dict(zip(grid, values, strict=True))
+        for point in self.points[:: 2 if effort == "quick" else 1] or [{}]:
+            for values in itertools.product(*lists):
+                yield point | dict(zip(grid, values, strict=True))
 
     @property
     def axes(self) -> list[str]:
@@ -99,16 +115,21 @@ class Sweep(BaseModel):
     """A named set of series, and how to draw it.
 
     ``plot`` is "curves" (one list in the grid), "map" (two), "ratio" (the first two engines, measured beside
-    predicted), "gain" (the last engine against the best of the others), "tradeoff" (time against peak bytes) or "bars"
-    (no list); left out, it follows from the number of lists. ``memory`` adds a panel of peak bytes to curves.
+    predicted), "gain" (the last engine against the best of the others), "tradeoff" (time against peak bytes), "peers"
+    (every engine against the fastest of its mode) or "bars" (no list); left out, it follows from the number of lists.
+    ``memory`` adds a panel of peak bytes to curves.
+    ``timeout`` are the seconds after which one of its measurements is stopped. A shipped sweep that is ``on_request``
+    only runs when it is named.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=60)]
     title: str = ""
-    plot: Literal["curves", "map", "ratio", "bars", "gain", "tradeoff"] | None = None
+    plot: Literal["curves", "map", "ratio", "bars", "gain", "tradeoff", "peers"] | None = None
     memory: bool = False
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    on_request: bool = False
     series: Annotated[list[Series], Field(min_length=1)]
 
     @property
@@ -126,7 +147,7 @@ class Sweep(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        needed = {None: None, "bars": None, "map": 2}.get(self.plot, 1)
+        needed = {None: None, "bars": None, "peers": None, "map": 2}.get(self.plot, 1)
         if needed is not None and (len(self.axes) != needed or len(self.series) > 1 or not self.series[0].numeric):
             lists = "two lists" if needed == 2 else "one list"
             raise InputError(f"plot {self.plot!r} needs one series, and a grid with {lists} of numbers above 0")
@@ -138,7 +159,7 @@ class Sweep(BaseModel):
         return [
             Case(self.name, index, series, tuple(point.items()), several)
             for index, series in enumerate(self.series)
-            for point in series.points(effort)
+            for point in series.combinations(effort)
         ]
 
 
@@ -237,12 +258,12 @@ def parse(data: dict[str, Any], source: str) -> Sweep:
 
 
 def load_all(names: Sequence[str | Path]) -> list[Sweep]:
-    """The sweeps of those names, or every shipped one.
+    """The sweeps of those names, or every shipped one that does not wait to be asked for.
 
     Raises:
         InputError: two sweeps with the same name, or what :func:`load` raises.
     """
-    sweeps = [load(name) for name in (names or shipped())]
+    sweeps = [load(name) for name in names] or [one for one in map(load, shipped()) if not one.on_request]
     seen: set[str] = set()
     for sweep in sweeps:
         if sweep.name in seen:

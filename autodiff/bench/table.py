@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,12 +13,10 @@ import numpy as np
 import pandas as pd
 
 from ..layers.work import Work
-from ..machine.rates import Rates
-from .calibrate import SWEEP as MACHINE
-from .calibrate import rates_of
-from .plan import VALUE
+from .calibrate import MACHINE, rates_of
+from .plan import AGAIN, VALUE
 from .records import Record
-from .statistics import Ratio, interval, paired_ratio
+from .statistics import Ratio, drift, interval, outliers, pass_ratios, ratio_over
 from .sweep import Case
 
 # fmt: off
@@ -25,11 +24,12 @@ COLUMNS = [
     "case", "problem", "sweep", "operation", "engine", "wrt", "n", "m", "depth", "width", "dtype", "threads",
     "parameters", "status", "reason", "passes", "rounds", "iterations", "min_s", "median_s", "mean_s", "stddev_s",
     "iqr_s", "ci_low_s", "ci_high_s", "value_s", "cost_ratio", "flops", "bytes_moved", "predicted_s", "prepare_s",
-    "peak_bytes", "max_error",
+    "peak_bytes", "max_error", "drift", "outliers",
 ]
 # fmt: on
 INTEGERS = ("n", "m", "depth", "width", "threads", "parameters", "passes", "rounds", "iterations")
 WHOLE = ("flops", "bytes_moved", "peak_bytes")  #: integers that a row may lack
+FLOATS = ("cost_ratio", "max_error", "drift", "outliers")  #: beside the times
 NOT_RUN = "not run"
 
 
@@ -51,6 +51,7 @@ class Results:
         for record in found:
             if record.sweep != MACHINE:
                 self._by_key[record.sweep, record.case, record.engine].append(record)
+        self._ratios: dict[tuple[str, str, str, str], Ratio | None] = {}
         rows = [self._row(case, engine) for case, engine in planned if engine != VALUE]
         self.frame = _typed(pd.DataFrame(rows, columns=COLUMNS))
 
@@ -59,9 +60,20 @@ class Results:
         records = self._by_key.get((sweep, case, engine), [])
         return {record.number: record.seconds for record in records if record.seconds}
 
+    def medians(self, sweep: str, case: str, engine: str) -> dict[int, float]:
+        """The median time of every pass."""
+        return _medians(self._by_key.get((sweep, case, engine), []))
+
     def ratio(self, sweep: str, case: str, above: str, below: str) -> Ratio | None:
         """The time of one engine over another's, pass by pass; None where one was not measured."""
-        return paired_ratio(self.rounds(sweep, case, above), self.rounds(sweep, case, below))
+        key = (sweep, case, above, below)
+        if key not in self._ratios:
+            self._ratios[key] = ratio_over(self.pass_ratios(*key).values())
+        return self._ratios[key]
+
+    def pass_ratios(self, sweep: str, case: str, above: str, below: str) -> dict[int, float]:
+        """The same, of every pass."""
+        return pass_ratios(self.medians(sweep, case, above), self.medians(sweep, case, below))
 
     def work(self, sweep: str, case: str, engine: str) -> Work:
         """The counted work of one call; nothing where it was not measured."""
@@ -69,8 +81,12 @@ class Results:
         return Work(**records[-1].work) if records else Work()
 
     def measured(self, sweep: str) -> pd.DataFrame:
-        """The rows of one sweep that hold a time, with the keywords of their cases as columns ``key.<name>``."""
-        rows = self.frame[(self.frame["sweep"] == sweep) & (self.frame["status"] == "ok")]
+        """The rows of one sweep that hold a time, with the keywords of their cases as columns ``key.<name>``.
+
+        The second measurements of a self-check are left out.
+        """
+        frame = self.frame
+        rows = frame[(frame["sweep"] == sweep) & (frame["status"] == "ok") & ~frame["engine"].str.endswith(AGAIN)]
         names = zip(rows["case"], rows["engine"], strict=True)
         keys = [self._by_key[sweep, str(case), str(engine)][0].keywords for case, engine in names]
         made = rows.copy()
@@ -99,36 +115,47 @@ class Results:
         errors = [record.max_error for record in records if record.max_error is not None]
         row |= {"status": status, "reason": reason, "passes": len(measured), "max_error": max(errors, default=None)}
         if status != "ok":
-            return row
-        return row | _timings(measured) | self._costs(case, engine, measured)
+            return row | self._counts(last)
+        return row | _timings(measured) | _steadiness(measured) | self._costs(case, engine, measured)
 
     def _costs(self, case: Case, engine: str, measured: list[Record]) -> dict[str, Any]:
         """What relates the times to f itself and to the machine."""
-        own = {record.number: record.seconds for record in measured}
-        base = self.rounds(case.sweep, case.name, VALUE)
-        ratio = paired_ratio(own, base)
-        last, work = measured[-1], Work(**measured[-1].work)
-        itemsize = np.dtype(last.dtype).itemsize
-        rates: Rates | None = self.rates.get(last.dtype)
-        counted = work.calls > 0
+        base = self.medians(case.sweep, case.name, VALUE)
+        ratio = self.ratio(case.sweep, case.name, engine, VALUE)
         return {
-            "value_s": median(median(seconds) for seconds in base.values()) if base else None,
+            "value_s": median(base.values()) if base else None,
             "cost_ratio": ratio.value if ratio else None,
-            "flops": work.flops if counted else None,
-            "bytes_moved": work.elements * itemsize if counted else None,
-            "predicted_s": rates.predict(work) if rates and counted else None,
+        } | self._counts(measured[-1])
+
+    def _counts(self, record: Record) -> dict[str, Any]:
+        """What was counted before anything ran, and the time that follows from it; nothing for what cannot count."""
+        work, rates = Work(**record.work), self.rates.get(record.dtype)
+        if not work.calls:
+            return {}
+        return {
+            "flops": work.flops,
+            "bytes_moved": work.elements * np.dtype(record.dtype).itemsize,
+            "predicted_s": rates.predict(work) if rates else None,
         }
+
+
+def _medians(records: list[Record]) -> dict[int, float]:
+    return {record.number: record.median_s for record in records if record.median_s is not None}
 
 
 def _status(records: list[Record]) -> tuple[str, str]:
     """Of a row: what was wrong in any pass is wrong; a pass that was left out beside others is only mentioned."""
     for record in records:
-        if record.status in ("wrong", "failed"):
+        if record.status in ("wrong", "failed", "timeout"):
             return record.status, record.reason
     left_out = [record for record in records if record.status != "ok"]
     if len(left_out) == len(records):
         return left_out[0].status, left_out[0].reason
-    return "ok", "; ".join(f"pass {record.number}: {record.reason}" for record in left_out)
+    told = [f"pass {record.number}: {record.reason}" for record in left_out]
+    resumed = sorted({record.setting for record in records} - {0})
+    if resumed:
+        told.append(f"mixed settings: passes resumed under {', '.join(f'setting {number}' for number in resumed)}")
+    return "ok", "; ".join(told)
 
 
 def _timings(measured: list[Record]) -> dict[str, Any]:
@@ -153,12 +180,22 @@ def _timings(measured: list[Record]) -> dict[str, Any]:
     }
 
 
+def _steadiness(measured: list[Record]) -> dict[str, float]:
+    """How far the times moved, end over start, and the share of rounds far above the others; 1 and 0 are steady."""
+    rounds = {record.number: record.seconds for record in measured}
+    moved = drift(rounds)
+    return {
+        "drift": max(moved.within, moved.between, key=lambda factor: abs(math.log(factor))),
+        "outliers": outliers(rounds),
+    }
+
+
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     for name in INTEGERS:
         frame[name] = pd.to_numeric(frame[name]).fillna(0).astype("int64")
     for name in WHOLE:
         frame[name] = pd.to_numeric(frame[name]).astype("Int64")
-    for name in (name for name in COLUMNS if name.endswith("_s") or name in ("cost_ratio", "max_error")):
+    for name in (name for name in COLUMNS if name.endswith("_s") or name in FLOATS):
         frame[name] = pd.to_numeric(frame[name]).astype("float64")
     return frame
 

@@ -170,6 +170,9 @@ class Engine(ABC):
         """Empty if this engine can run here, else the reason."""
         return ""
 
+    def load(self) -> None:  # noqa: B027 - most need nothing
+        """Import what the engine needs; called before its preparation is timed."""
+
     def supports(self, network: Network, wrt: str = "input", operation: str = "jacobian") -> str:
         """Empty if the engine can do that, else the reason."""
         if not isinstance(network, Network):

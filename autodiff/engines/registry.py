@@ -17,6 +17,7 @@ from .differences import ComplexStep, FiniteDifference
 from .explicit import ExplicitForward, ExplicitReverse
 from .forward import Forward
 from .mixed import ExplicitOptimal, Mixed
+from .peers import PEERS
 from .reverse import Reverse
 
 BUILT_IN: tuple[type[Engine], ...] = (
@@ -30,6 +31,7 @@ BUILT_IN: tuple[type[Engine], ...] = (
     ReverseCheckpointed,
     FiniteDifference,
     ComplexStep,
+    *PEERS,
 )
 GROUP = "autodiff.engines"
 
@@ -73,11 +75,16 @@ def register(engine: type[Engine]) -> type[Engine]:
 def engine(name: str) -> Engine:
     """The engine of that name, which may carry options: ``forward``, ``forward(chunk=64)``.
 
+    A tag makes a rival: ``forward@b`` is the same engine, measured under that name in a process of its own.
+
     Raises:
         UnknownNameError: no such engine or option, with the near matches.
         InputError: options that cannot be read, or that the engine refuses.
         AutodiffError: another package's engine that does not load.
     """
+    name, at, tag = name.partition("@") if isinstance(name, str) else (name, "", "")
+    if at:
+        return _tagged(name, tag)
     base, options = split_options(name)
     try:
         find = _makers()[base]
@@ -92,6 +99,15 @@ def engine(name: str) -> Engine:
             raise UnknownNameError(f"option of engine {base}", key, known or ["none"])
     made = maker(**options)
     made.label = name
+    return made
+
+
+def _tagged(name: str, tag: str) -> Engine:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,30}", tag):
+        raise InputError(f"engine {name}@{tag[:40]}: a tag is made of letters, digits, - and _")
+    made = engine(name)
+    made.label = f"{name}@{tag}"
+    made.family = f"{made.family}@{tag}"
     return made
 
 

@@ -64,6 +64,13 @@ class Layer(ABC):
         bound.params = params
         return bound
 
+    def parts(self, params: Any) -> Any:
+        """The flat parameters (p,) as :meth:`function` may take them instead, so that peers split them only once.
+
+        A layer that overrides this returns a tuple of arrays, nested if it likes, and its function takes either form.
+        """
+        return params
+
     @abstractmethod
     def function(self, x: Any, params: Any, xp: Any = np) -> Any:
         """``f(x)``, stated once against the array namespace ``xp``, so that any AD tool can trace it.

@@ -47,6 +47,9 @@ class Batched(Layer):
         bound.layer = self.layer.bind(params)
         return bound
 
+    def parts(self, params: Any) -> Any:
+        return self.layer.parts(params)
+
     def function(self, x: Any, params: Any, xp: Any = np) -> Any:
         lead = x.shape[:-1]
         return self.layer.function(x.reshape(*lead, self.size, self.layer.n), params, xp).reshape(*lead, self.m)

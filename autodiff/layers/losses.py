@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from abc import abstractmethod
 from typing import Any
 
@@ -33,7 +34,7 @@ class SquaredError(Layer):
         self.n = self.target.size
 
     def function(self, x: Any, params: Any, xp: Any = np) -> Any:
-        error = x - self.target
+        error = x - xp.asarray(self.target, dtype=x.dtype)
         return 0.5 * xp.sum(error * error, axis=-1, keepdims=True)
 
     def derivative_of(self, dtype: np.dtype[Any]) -> Derivative:
@@ -85,6 +86,7 @@ class CrossEntropy(Layer):
         layer._resize(n)
         return layer
 
+    @functools.cached_property
     def one_hot(self) -> Array:
         """The labels as rows of the identity, (samples, classes)."""
         rows: Array = np.eye(self.classes)[self.labels]
@@ -94,7 +96,7 @@ class CrossEntropy(Layer):
         scores = x.reshape(*x.shape[:-1], self.labels.size, self.classes)
         top = xp.max(xp.real(scores), axis=-1, keepdims=True)  # cancels exactly; keeps exp from overflowing
         log_sum = xp.log(xp.sum(xp.exp(scores - top), axis=-1)) + top[..., 0]
-        chosen = xp.sum(scores * self.one_hot(), axis=-1)
+        chosen = xp.sum(scores * xp.asarray(self.one_hot, dtype=x.dtype), axis=-1)
         return xp.mean(log_sum - chosen, axis=-1, keepdims=True)
 
     def derivative_of(self, dtype: np.dtype[Any]) -> Derivative:

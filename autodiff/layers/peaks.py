@@ -33,7 +33,7 @@ class Peaks(Layer):
     def function(self, x: Any, params: Any, xp: Any = np) -> Any:
         p = self.peaks
         a, w, c = x[..., :p, None], x[..., p : 2 * p, None], x[..., 2 * p :, None]
-        u = (self.t - c) / w
+        u = (xp.asarray(self.t, dtype=x.dtype) - c) / w
         return xp.sum(a * xp.exp(-0.5 * u * u), axis=-2)
 
     def derivative_of(self, dtype: np.dtype[Any]) -> Derivative:
@@ -131,7 +131,7 @@ class Misfit(Layer):
         self.n = self.m = self.observed.size
 
     def function(self, x: Any, params: Any, xp: Any = np) -> Any:
-        return (x - self.observed) * (1.0 / self.sigma)
+        return (x - xp.asarray(self.observed, dtype=x.dtype)) * (1.0 / self.sigma)
 
     def derivative_of(self, dtype: np.dtype[Any]) -> Derivative:
         return MisfitDerivative(self, dtype)

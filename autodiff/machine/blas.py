@@ -20,8 +20,20 @@ AVX512_KERNELS = ("SkylakeX", "Cooperlake", "Sapphirerapids")
 
 
 def thread_environment(threads: int, base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """An environment in which a new process gets that many BLAS threads."""
-    return dict(os.environ if base is None else base) | dict.fromkeys(THREAD_VARIABLES, str(threads))
+    """An environment in which a new process gets that many threads, of BLAS and of every peer.
+
+    XLA takes as many as the processors that the process may use, or NPROC says; its products are told apart.
+    """
+    found = dict(os.environ if base is None else base) | dict.fromkeys((*THREAD_VARIABLES, "NPROC"), str(threads))
+    flag = f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'}"
+    kept = [word for word in found.get("XLA_FLAGS", "").split() if not word.startswith("--xla_cpu_multi_thread_eigen")]
+    return found | {"XLA_FLAGS": " ".join([*kept, flag])}
+
+
+def device_environment(device: str) -> dict[str, str]:
+    """Variables that keep peers on the "cpu", or let them use the "gpu", and JAX at double precision."""
+    found = {"AUTODIFF_DEVICE": device, "JAX_ENABLE_X64": "1"}
+    return found | {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else found
 
 
 def blas_info() -> dict[str, Any]:

@@ -15,7 +15,8 @@ import psutil
 
 from .blas import blas_info, kernel_warning
 
-PACKAGES = ("numpy", "pytest", "pytest-benchmark", "pandas", "matplotlib", "scikit-learn", "scipy")
+PEERS = ("jax", "jaxlib", "torch", "autograd", "casadi")
+PACKAGES = ("numpy", "pytest", "pytest-benchmark", "pandas", "matplotlib", "scikit-learn", "scipy", *PEERS)
 BUSY = 0.3  #: load per core beyond which a machine is called busy
 
 
@@ -37,15 +38,24 @@ def environment() -> dict[str, Any]:
         "memory_bytes": psutil.virtual_memory().total,
         "memory_available_bytes": psutil.virtual_memory().available,
         "load_average": list(psutil.getloadavg()),
+        "frequency_mhz": _frequency(),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "packages": {name: _version(name) for name in ("autodiff-bench", *PACKAGES)},
+        "packages": _versions(),
         "blas": blas,
         "blas_coretype": os.environ.get("OPENBLAS_CORETYPE"),
         "git_commit": git_commit(),
         "warnings": [text for text in (kernel_warning(blas["kernel"], flags), *load_warnings()) if text],
     }
+
+
+def _frequency() -> float | None:
+    try:
+        found = psutil.cpu_freq()
+    except (OSError, NotImplementedError, RuntimeError):
+        return None
+    return round(found.current, 1) if found else None
 
 
 def _affinity() -> list[int]:
@@ -103,6 +113,12 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def _versions() -> dict[str, str | None]:
+    """Of the packages that times depend on; peers only where they are installed."""
+    found = {name: _version(name) for name in ("autodiff-bench", *PACKAGES)}
+    return {name: text for name, text in found.items() if text or name not in PEERS}
 
 
 def _version(name: str) -> str | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..findings import engines_of, seconds_text
+from ..findings import engines_of
 from ..sweep import Sweep
 from ..table import Results
+from ..text import seconds_text
 from .style import GREY, colour
 
 CHEAP_GRADIENT = 5.0  # Griewank & Walther, Evaluating Derivatives, section 3.3: a gradient costs at most 5 evaluations

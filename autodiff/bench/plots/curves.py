@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..statistics import Exponent, growth
+from ..growth import Exponent, growth
 from ..sweep import Sweep
 from ..table import Results
 from .style import GREY, bytes_axis, colour, marker, seconds_axis, size_axis

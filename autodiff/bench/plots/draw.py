@@ -6,12 +6,14 @@ from functools import partial
 from pathlib import Path
 
 from ..findings import gain_table, log_ratios, ratio_table
+from ..peers import relative
 from ..sweep import Sweep
 from ..table import Results
 from .bars import draw_bars
 from .curves import draw_curves
 from .gain import draw_gain
 from .maps import draw_map
+from .peers import draw_peers
 from .ratio import draw_ratio
 from .style import save
 from .tradeoff import draw_tradeoff
@@ -21,10 +23,12 @@ DRAWERS = {
     "curves": draw_curves,
     "gain": draw_gain,
     "map": draw_map,
+    "peers": draw_peers,
     "ratio": draw_ratio,
     "tradeoff": draw_tradeoff,
 }
-WIDE = ("gain", "ratio", "tradeoff")
+WIDE = ("gain", "peers", "ratio", "tradeoff")
+HEIGHTS = {"map": 5.2, "peers": 8.0}  #: inches; others are 4.4 high
 
 
 def draw_all(results: Results, sweeps: list[Sweep], folder: Path) -> tuple[list[Path], list[str]]:
@@ -38,7 +42,7 @@ def draw_all(results: Results, sweeps: list[Sweep], folder: Path) -> tuple[list[
             undrawn.append(f"sweep {sweep.name} is not drawn: too little of it was measured")
             continue
         wide = sweep.kind in WIDE or (sweep.kind == "curves" and sweep.memory)
-        size = {"width": 10.0 if wide else 7.0, "height": 5.2 if sweep.kind == "map" else 4.4}
+        size = {"width": 10.0 if wide else 7.0, "height": HEIGHTS.get(sweep.kind, 4.4)}
         written += save(partial(DRAWERS[sweep.kind], results=results, sweep=sweep), folder / sweep.name, **size)
     return written, undrawn
 
@@ -47,5 +51,5 @@ def enough(results: Results, sweep: Sweep) -> bool:
     """Something was measured, and where engines are compared, both of them on some case."""
     if results.measured(sweep.name).empty:
         return False
-    compared = {"map": log_ratios, "ratio": ratio_table, "gain": gain_table}.get(sweep.kind)
+    compared = {"map": log_ratios, "ratio": ratio_table, "gain": gain_table, "peers": relative}.get(sweep.kind)
     return compared is None or not compared(results, sweep).empty

@@ -1,0 +1,58 @@
+"""Whether the machine was quiet while it was measured on, in one sentence."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any, TypeGuard
+
+import numpy as np
+
+from ..machine.host import BUSY
+from .calibrate import MACHINE
+from .records import Record
+
+STEADY = 1.15  #: factor between the machine's fastest and slowest pass that is called steady
+STOLEN = 0.02  #: share of processor time taken by other machines on the same host, from which on it is worth a word
+ADVICE = (
+    "ratios are taken within a pass and hold within their intervals, times of different runs do not compare; "
+    "close other programs or take a machine of your own, and raise --passes"
+)
+
+
+def verdict(environment: dict[str, Any], found: list[Record]) -> str:
+    """Empty for a quiet machine; else what was noisy, and what to do about it."""
+    reasons = []
+    swing = speed_swing(found)
+    if swing > STEADY:
+        reasons.append(f"its speed changed by a factor of {swing:.2f} between passes")
+    stolen = environment.get("steal_share")
+    if isinstance(stolen, (int, float)) and stolen > STOLEN:
+        reasons.append(f"{stolen:.0%} of its processor time went to other machines on the same host")
+    cores = environment.get("cores")
+    for name, own, when in (("load_average", 0, "before"), ("load_average_after", 1, "after")):
+        load = environment.get(name)
+        if isinstance(cores, int) and cores > 0 and isinstance(load, list) and load and _is_number(load[0]):
+            others = load[0] - own * _threads(environment)
+            if others / cores > BUSY:
+                reasons.append(f"the load average was {load[0]:.1f} on {cores} cores {when} the run")
+    return f"This machine was noisy: {', '.join(reasons)}; {ADVICE}." if reasons else ""
+
+
+def _threads(environment: dict[str, Any]) -> float:
+    threads = environment.get("threads")
+    return float(threads) if _is_number(threads) else 1.0
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def speed_swing(found: list[Record]) -> float:
+    """The machine's slowest pass over its fastest, by the geometric mean over the float64 kernels; 1 for one pass."""
+    logs: dict[int, list[float]] = defaultdict(list)
+    for record in found:
+        if record.sweep == MACHINE and record.case == "float64" and record.median_s:
+            logs[record.number].append(np.log(record.median_s))
+    most = max((len(one) for one in logs.values()), default=0)
+    means = [np.mean(one) for one in logs.values() if len(one) == most]
+    return float(np.exp(max(means) - min(means))) if means else 1.0

@@ -1,0 +1,26 @@
+"""Engines of other packages, beside ours: each in the idiom that its own documentation advises.
+
+Importing these modules imports none of the packages; that happens when something is prepared.
+"""
+
+from ..base import Engine
+from .autograd import AutogradForward, AutogradReverse
+from .casadi import CasadiAuto, CasadiForward, CasadiReverse
+from .jax import JaxForward, JaxReverse
+from .torch import TorchCompileForward, TorchCompileReverse, TorchForward, TorchReverse
+
+PEERS: tuple[type[Engine], ...] = (
+    JaxForward,
+    JaxReverse,
+    TorchForward,
+    TorchReverse,
+    TorchCompileForward,
+    TorchCompileReverse,
+    AutogradForward,
+    AutogradReverse,
+    CasadiForward,
+    CasadiReverse,
+    CasadiAuto,
+)
+
+__all__ = ["PEERS"]

@@ -1,0 +1,119 @@
+"""JAX: ``jacfwd`` and ``jacrev`` under ``jit``, ``grad`` for one output.
+
+Source: JAX documentation, "The Autodiff Cookbook" (jvp and vjp under vmap are its ``jmp`` and ``vmp``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...arrays import Array
+from ...layers import Layer
+from ...namespaces import load
+from ...network import Network
+from .peer import Peer, PeerRun, chosen_device, convert
+
+
+def _narrow(jax: Any, dtype: np.dtype[Any]) -> bool:
+    """JAX, as it is set, would turn numbers of ``dtype`` into float32."""
+    return dtype == np.float64 and not jax.config.jax_enable_x64
+
+
+def _precision(jax: Any, dtype: np.dtype[Any]) -> contextlib.AbstractContextManager[Any]:
+    """A context in which JAX keeps ``dtype``; outside of it the user's setting stays."""
+    made: contextlib.AbstractContextManager[Any]
+    made = jax.enable_x64(True) if _narrow(jax, dtype) else contextlib.nullcontext()
+    return made
+
+
+class _Jax(Peer):
+    family = "jax"
+    package: ClassVar[str] = "jax"
+    title: ClassVar[str] = "JAX"
+    minimum: ClassVar[str] = "0.8"  # the first with jax.enable_x64
+
+    def lacks_device(self) -> str:
+        if chosen_device() == "cpu":
+            return ""
+        found = sorted({device.platform for device in load("jax").devices()})
+        return "" if "gpu" in found else f"JAX finds no gpu here, only {', '.join(found)}"
+
+    def output_shape(self, layer: Layer, dtype: np.dtype[Any]) -> tuple[int, ...]:
+        jax = load("jax")
+        with _precision(jax, dtype):
+            x, theta = (jax.ShapeDtypeStruct((size,), dtype) for size in (layer.n, layer.params.size))
+            found = jax.eval_shape(lambda x, theta: layer.function(x, theta, jax.numpy), x, theta)
+        return tuple(found.shape)
+
+    def build(self, network: Network, wrt: str, operation: str, seeds: int) -> PeerRun:
+        return JaxRun(self, network, wrt, operation, seeds)
+
+
+class JaxForward(_Jax):
+    """``jax-forward``: ``jax.jit(jax.jacfwd(f))``."""
+
+    name: ClassVar[str] = "jax-forward"
+    mode: ClassVar[str] = "forward"
+    operations: ClassVar[frozenset[str]] = frozenset({"jacobian", "gradient", "jvp"})
+
+
+class JaxReverse(_Jax):
+    """``jax-reverse``: ``jax.jit(jax.jacrev(f))``, and ``jax.grad`` for one output."""
+
+    name: ClassVar[str] = "jax-reverse"
+    mode: ClassVar[str] = "reverse"
+    operations: ClassVar[frozenset[str]] = frozenset({"jacobian", "gradient", "vjp"})
+
+
+class JaxRun(PeerRun):
+    """One jitted function of x, the parameters and the seed."""
+
+    def compile(self) -> None:
+        self.jax = jax = load("jax")
+        self.device = jax.devices(chosen_device())[0]
+        self.f = functools.partial(self.network.function, xp=jax.numpy)
+        x, seed = self.example()
+        # outside the context a jitted function would be traced again, in float32; an executable stays what it is,
+        # and takes a microsecond longer to call
+        ahead = _narrow(jax, self.network.dtype)
+        with _precision(jax, self.network.dtype):
+            jitted, arguments = jax.jit(self._derivative()), self._arguments(x, seed)
+            self.compiled = jitted.lower(*arguments).compile() if ahead else jitted
+            self.compiled(*arguments).block_until_ready()
+
+    def _derivative(self) -> Callable[..., Any]:
+        """The function that is compiled, in JAX's terms."""
+        derivative: Callable[..., Any]
+        if self.operation != "jacobian":
+            derivative = {"value": self.f, "jvp": self._jvp, "vjp": self._vjp}[self.operation]
+        elif self.engine.mode == "forward":
+            derivative = self.jax.jacfwd(self.f, self.argument)
+        elif self.network.m > 1:
+            derivative = self.jax.jacrev(self.f, self.argument)
+        else:
+            gradient = self.jax.grad(self.first_output, self.argument)
+            derivative = lambda x, theta: gradient(x, theta)[None]  # noqa: E731
+        return derivative
+
+    def _jvp(self, x: Any, theta: Any, V: Any) -> Any:
+        f, z = self.along(x, theta)
+        return self.jax.vmap(lambda v: self.jax.jvp(f, (z,), (v,))[1], in_axes=1, out_axes=1)(V)
+
+    def _vjp(self, x: Any, theta: Any, U: Any) -> Any:
+        f, z = self.along(x, theta)
+        return self.jax.vmap(self.jax.vjp(f, z)[1])(U)[0]
+
+    def _arguments(self, x: Array, seed: Array | None) -> Any:
+        arrays = (x, self.parameters(), *(() if seed is None else (seed,)))
+        with _precision(self.jax, self.network.dtype):
+            # copies, since device_put may go on reading NumPy's memory, and params may be written to
+            return convert(lambda array: self.jax.device_put(array.copy(), self.device), arrays)
+
+    def bind(self, x: Array, seed: Array | None) -> Callable[[], Any]:
+        compiled, arguments = self.compiled, self._arguments(x, seed)
+        return lambda: compiled(*arguments).block_until_ready()
