@@ -108,7 +108,7 @@ def bench(
     Shipped sweeps: [bold]n[/], [bold]m[/] (cost against inputs and outputs), [bold]depth[/] (with memory),
     [bold]grid[/] (the n x m map), [bold]products[/] (matrix-matrix against vector-matrix), [bold]real[/],
     [bold]bottleneck[/] (what mixed mode gains), [bold]memory[/] (checkpointing); and, when asked for by name,
-    [bold]peers[/] (against JAX, PyTorch, autograd and CasADi).
+    [bold]peers[/] (against JAX, PyTorch, autograd and CasADi) or [bold]all[/].
     Each measurement is on disk before the next one starts. Ctrl-C finishes the measurement in progress and reports, a
     second one stops at once; [bold]--resume[/] goes on from there.
     """

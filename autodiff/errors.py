@@ -35,5 +35,9 @@ class UnknownNameError(AutodiffError, LookupError):
         super().__init__(f"unknown {what} {str(name)!r}; {hint}")
 
 
+class WrongResultError(AutodiffError):
+    """An engine gave a result that cannot be one, of the wrong shape or type."""
+
+
 class UnsupportedError(AutodiffError, NotImplementedError):
     """An engine cannot do what it was asked for; the message says why."""

@@ -264,7 +264,8 @@ def test_a_budget_shares_out_what_is_left():
     clock = iter([0.0, 0.0, 0.0, 10.0, 10.0, 1000.0]).__next__
     budget = Budget(0.1, 100.0, clock)
     assert budget.settings({"a": 100}) == {"max_time": 0.1}
-    budget.spent("a", 1.1, 0.1)
+    budget.spent("a", 0.4)
+    budget.spent("a", 0.6, measured=True)
     assert budget.settings({"a": 100})["max_time"] == 0.005  # preparing alone takes longer
     assert 0.005 < budget.settings({"a": 74})["max_time"] < 0.1
     assert budget.settings({"a": 1, "b": 1})["max_time"] == 0.1

@@ -54,6 +54,10 @@ def test_a_self_check_measures_every_engine_twice():
     assert [engine for _, engine in planned] == ["value", "forward", "forward@again"] * 2
 
 
+def test_all_names_every_shipped_sweep():
+    assert [sweep.name for sweep in load_all(["all"])] == list(shipped())
+
+
 def test_points_change_keys_together():
     points = [{"n": 1, "width": 8}, {"n": 2, "width": 16}, {"n": 4, "width": 32}]
     sweep = parse(GOOD | {"grid": {"m": [1, 2], "depth": 2}, "points": points}, "x")

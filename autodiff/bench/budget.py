@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +29,8 @@ class Budget:
     usual: float
     total: float | None = None
     clock: Callable[[], float] = time.monotonic
-    _family: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    _besides: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    _count: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self._start = self.clock()
@@ -55,13 +56,13 @@ class Budget:
             return {"max_time": self.usual}
         return {"max_time": max(seconds, SHORTEST), "min_rounds": 3 if seconds > SHORTEST else 2}
 
-    def spent(self, family: str, seconds: float, timed: float) -> None:
-        """Learn what a measurement took, of which ``timed`` was its timing."""
-        self._family[family].append(max(0.0, seconds - timed))
+    def spent(self, family: str, seconds: float, measured: bool = False) -> None:
+        """Learn of seconds that went by besides timing; ``measured`` says that a measurement was completed by them."""
+        self._besides[family] += seconds
+        self._count[family] += measured
 
     def _expected(self, family: str) -> float:
-        known = self._family[family]
-        return sum(known) / len(known) if known else 0.0
+        return self._besides[family] / max(1, self._count[family])
 
     def another_pass_fits(self, took: float, timed: float) -> bool:
         """One more pass fits, timed as shortly as can be, after one that took so long, so much of it being timed."""

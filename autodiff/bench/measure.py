@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from ..arrays import Array
 from ..engines import Engine, Prepared
 from ..engines import engine as find_engine
-from ..errors import AutodiffError, LimitError, UnsupportedError
+from ..errors import AutodiffError, LimitError, UnsupportedError, WrongResultError
 from ..machine.rates import TYPICAL
 from ..network import Network
 from ..problems import find_family
@@ -66,26 +67,55 @@ class Measurement:
         self.case, self.engine = turn.of, turn.engine
         self.record, self.keep, self.limits = record, keep, limits
         self.seconds = 0.1
+        self._ready: tuple[Callable[[], object], float] | None = None
+        self._refused: BaseException | None = None
 
     @property
     def id(self) -> str:
         """``reverse-n1024-m1-d4-w64``."""
         return f"{self.engine}-{self.case.name}"
 
+    def prepare(self) -> None:
+        """Everything but the timing, unless that is done; what is refused is recorded, and told by :meth:`run`."""
+        if self._ready is None and self._refused is None:
+            try:
+                with self._recorded():
+                    self._ready = self._prepared()
+            except (pytest.skip.Exception, pytest.fail.Exception) as outcome:
+                self._refused = outcome
+
     def run(self, benchmark: Any) -> None:
-        """Measure with the ``benchmark`` fixture of pytest-benchmark, and record whatever comes of it.
+        """Time with the ``benchmark`` fixture of pytest-benchmark, and keep the record.
 
         Skips the test where the engine cannot do the case or the memory is too small, fails it where the result
         is wrong.
         """
         benchmark.name = f"{self.case.sweep}[{self.id}]"
         benchmark.group = f"{self.case.sweep}[{self.case.name}]"
+        self.prepare()
+        if self._refused is not None:
+            raise self._refused
+        assert self._ready is not None
+        (call, once), self._ready = self._ready, None
+        told = ("sweep", "case", "engine", "problem", "n", "m", "depth", "width")
+        benchmark.extra_info.update({name: getattr(self.record, name) for name in told})
+        with self._recorded():
+            time_run(benchmark, call, once, self.seconds)
+        if benchmark.stats is not None:  # None under --benchmark-disable
+            take_statistics(self.record, benchmark.stats)
+            self.keep(self.record)
+
+    @contextmanager
+    def _recorded(self) -> Iterator[None]:
+        """Whatever goes wrong inside becomes a record and an outcome of the test."""
         try:
-            self._measure(benchmark)
+            yield
         except LimitError as error:
             self._end("skipped", str(error))
         except UnsupportedError as error:
             self._end("unsupported", str(error))
+        except WrongResultError as error:
+            self._end("wrong", str(error))
         except AutodiffError as error:
             self._end("failed", str(error))
         except MemoryError as error:
@@ -93,7 +123,8 @@ class Measurement:
         except Exception as error:  # another package's engine may raise anything; it costs its own row, not the run
             self._end("failed", f"{type(error).__name__}: {error}")
 
-    def _measure(self, benchmark: Any) -> None:
+    def _prepared(self) -> tuple[Callable[[], object], float]:
+        """The run, bound to its input and verified, and the seconds that one call took."""
         record = self.record
         self._refuse_by_keywords()
         network = network_of(self.case)
@@ -112,16 +143,10 @@ class Measurement:
         prepared = self._prepare(engine, network)
         record.prepare_s = time.perf_counter() - start
         self._verify(prepared, network, x, seed, analytic=engine.analytic)
-        benchmark.extra_info.update(
-            {name: getattr(record, name) for name in ("sweep", "case", "engine", "problem", "n", "m", "depth", "width")}
-        )
-        run = prepared.bound(x, seed)
+        call = prepared.bound(x, seed)
         start = time.perf_counter()
-        run()
-        time_run(benchmark, run, time.perf_counter() - start, self.seconds)
-        if benchmark.stats is not None:  # None under --benchmark-disable
-            take_statistics(self.record, benchmark.stats)
-            self.keep(self.record)
+        call()
+        return call, time.perf_counter() - start
 
     def _prepare(self, engine: Engine, network: Network) -> Prepared:
         series = self.case.series

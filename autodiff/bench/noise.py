@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
@@ -28,23 +28,11 @@ def verdict(environment: dict[str, Any], found: list[Record]) -> str:
     stolen = environment.get("steal_share")
     if isinstance(stolen, (int, float)) and stolen > STOLEN:
         reasons.append(f"{stolen:.0%} of its processor time went to other machines on the same host")
-    cores = environment.get("cores")
-    for name, own, when in (("load_average", 0, "before"), ("load_average_after", 1, "after")):
-        load = environment.get(name)
-        if isinstance(cores, int) and cores > 0 and isinstance(load, list) and load and _is_number(load[0]):
-            others = load[0] - own * _threads(environment)
-            if others / cores > BUSY:
-                reasons.append(f"the load average was {load[0]:.1f} on {cores} cores {when} the run")
+    for name, when in (("busy_share", "before"), ("busy_share_after", "after")):
+        busy = environment.get(name)
+        if isinstance(busy, (int, float)) and busy > BUSY:
+            reasons.append(f"other programs used {busy:.0%} of its processors {when} the run")
     return f"This machine was noisy: {', '.join(reasons)}; {ADVICE}." if reasons else ""
-
-
-def _threads(environment: dict[str, Any]) -> float:
-    threads = environment.get("threads")
-    return float(threads) if _is_number(threads) else 1.0
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def speed_swing(found: list[Record]) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,18 @@ class Session:
     number: int
     keep: Callable[[Record], None]
     turns: Turns | None
+    made: dict[tuple[str, str, str], Measurement] = field(default_factory=dict)
+    known: dict[tuple[str, str, str], Turn] = field(default_factory=dict)
+
+    def measurement(self, key: tuple[str, str, str]) -> Measurement:
+        """The one of that sweep, case and engine, made when it is first asked for."""
+        if not self.known:
+            self.known.update((turn.key, turn) for turn in self.todo)
+        if key not in self.made:
+            turn = self.known[key]
+            record = turn.record(self.number, self.request.threads)
+            self.made[key] = Measurement(turn, record, self.keep, Limits(self.request.max_seconds))
+        return self.made[key]
 
 
 SESSION = pytest.StashKey[Session]()
@@ -163,12 +175,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Wait for this test's turn, and learn how long it may take."""
-    mine = item.config.stash[SESSION].turns
-    if mine:
-        settings = mine.wait()
-        if settings is None:
-            pytest.exit("no more turns", returncode=0)
-        item.add_marker(pytest.mark.benchmark(**settings))
+    session = item.config.stash[SESSION]
+    if session.turns is None:
+        return
+    message = session.turns.wait()
+    while message and "prepare" in message:
+        session.measurement(tuple(message["prepare"])).prepare()
+        session.turns.done()
+        message = session.turns.wait()
+    if message is None:
+        pytest.exit("no more turns", returncode=0)
+    item.add_marker(pytest.mark.benchmark(**message))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -188,9 +205,7 @@ def pytest_runtest_logfinish(nodeid: str, location: Any) -> None:
 @pytest.fixture
 def measurement(request: pytest.FixtureRequest) -> Measurement:
     """The :class:`~autodiff.bench.measure.Measurement` of this test."""
-    session, turn = request.config.stash[SESSION], request.param
-    record = turn.record(session.number, session.request.threads)
-    made = Measurement(turn, record, session.keep, Limits(session.request.max_seconds))
+    made = request.config.stash[SESSION].measurement(request.param.key)
     marker = request.node.get_closest_marker("benchmark")
     made.seconds = float((marker.kwargs if marker else {}).get("max_time") or request.config.option.benchmark_max_time)
     return made

@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 
 from ..errors import InputError
+from ..machine.host import busy_share
 from .folder import Folder, Request, write_json
 from .plan import SEEDS
 from .worker import environment as variables
@@ -53,6 +54,7 @@ class Watch:
         stolen = getattr(now, "steal", 0.0) - getattr(self._before, "steal", 0.0)
         return {
             "load_average_after": list(psutil.getloadavg()),
+            "busy_share_after": busy_share(),
             "steal_share": round(stolen / spent, 4) if spent > 0 else None,
         }
 

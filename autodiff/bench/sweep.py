@@ -25,6 +25,7 @@ Scalar = StrictInt | StrictFloat | StrictStr
 Grid = dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]]
 Effort = Literal["quick", "default", "full"]
 
+ALL = "all"  #: names every shipped sweep
 SHORT = {"depth": "d", "width": "w"}  #: how keys are written in a case's name
 
 
@@ -258,12 +259,13 @@ def parse(data: dict[str, Any], source: str) -> Sweep:
 
 
 def load_all(names: Sequence[str | Path]) -> list[Sweep]:
-    """The sweeps of those names, or every shipped one that does not wait to be asked for.
+    """The sweeps of those names, or every shipped one that does not wait to be asked for; "all" names them all.
 
     Raises:
         InputError: two sweeps with the same name, or what :func:`load` raises.
     """
-    sweeps = [load(name) for name in names] or [one for one in map(load, shipped()) if not one.on_request]
+    named = [one for name in names for one in (shipped() if str(name) == ALL else [name])]
+    sweeps = [load(name) for name in named] or [one for one in map(load, shipped()) if not one.on_request]
     seen: set[str] = set()
     for sweep in sweeps:
         if sweep.name in seen:

@@ -1,8 +1,8 @@
 """Measuring in turn: one process per family of engines, and only one of them at work at any time.
 
-The parent writes a line to let a process make its next measurement, with the settings of its timing; the process
-answers with a line per record and then an empty one. A process whose parent is gone finds its line closed and ends;
-since only the parent writes records, nothing is recorded twice.
+The parent writes a line to let a process prepare a measurement, ``{"prepare": key}``, or time its next one, with how to
+do that; the process answers with a line per record and then an empty one. A process whose parent is gone finds its
+line closed and ends; since only the parent writes records, nothing is recorded twice.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Turns:
         return cls.current
 
     def wait(self) -> dict[str, Any] | None:
-        """The settings of the next measurement, once it is this process's turn; None when there is none any more."""
+        """What to do next, once it is this process's turn; None when there is nothing any more."""
         line = self._in.readline()
         return dict(json.loads(line)) if line else None
 

@@ -80,14 +80,18 @@ class Worker:
         finally:
             tasks.unlink(missing_ok=True)
 
-    def measure(self, settings: dict[str, Any], limit: float) -> list[str]:
-        """Let it make its next measurement; returns the JSON lines of its records.
+    def ask(self, message: dict[str, Any], limit: float) -> list[str]:
+        """Let it prepare a measurement, or time its next one; returns the JSON lines of what it recorded.
+
+        Args:
+            message: ``{"prepare": key}``, or how its next measurement is timed.
+            limit: seconds.
 
         Raises:
             DeadError: it ended instead. LateError: it took more than ``limit`` seconds, and was ended.
         """
         try:
-            os.write(self._go, json.dumps(settings).encode() + b"\n")
+            os.write(self._go, json.dumps(message).encode() + b"\n")
         except BrokenPipeError:
             raise DeadError(self._how_it_ended()) from None
         return self._lines(limit)

@@ -17,7 +17,8 @@ from .blas import blas_info, kernel_warning
 
 PEERS = ("jax", "jaxlib", "torch", "autograd", "casadi")
 PACKAGES = ("numpy", "pytest", "pytest-benchmark", "pandas", "matplotlib", "scikit-learn", "scipy", *PEERS)
-BUSY = 0.3  #: load per core beyond which a machine is called busy
+BUSY = 0.15  #: share of all processors that others use, from which on a machine is called busy
+LOOK = 0.5  #: seconds over which that is measured; the load average remembers minutes, this program's own included
 
 
 def environment() -> dict[str, Any]:
@@ -26,7 +27,7 @@ def environment() -> dict[str, Any]:
 
     cpu = cpuinfo.get_cpu_info()
     flags = set(cpu.get("flags", []))
-    blas = blas_info()
+    blas, busy = blas_info(), busy_share()
     return {
         "processor": cpu.get("brand_raw", platform.processor() or "unknown"),
         "architecture": platform.machine(),
@@ -38,6 +39,7 @@ def environment() -> dict[str, Any]:
         "memory_bytes": psutil.virtual_memory().total,
         "memory_available_bytes": psutil.virtual_memory().available,
         "load_average": list(psutil.getloadavg()),
+        "busy_share": busy,
         "frequency_mhz": _frequency(),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "system": f"{platform.system()} {platform.release()}",
@@ -46,7 +48,7 @@ def environment() -> dict[str, Any]:
         "blas": blas,
         "blas_coretype": os.environ.get("OPENBLAS_CORETYPE"),
         "git_commit": git_commit(),
-        "warnings": [text for text in (kernel_warning(blas["kernel"], flags), *load_warnings()) if text],
+        "warnings": [text for text in (kernel_warning(blas["kernel"], flags), *load_warnings(busy)) if text],
     }
 
 
@@ -69,14 +71,16 @@ def usable_cores() -> list[int]:
     return _affinity()
 
 
-def load_warnings() -> list[str]:
+def busy_share() -> float:
+    """The share of all processors' time that programs use now, while this one sleeps."""
+    return round(psutil.cpu_percent(interval=LOOK) / 100, 3)
+
+
+def load_warnings(busy: float) -> list[str]:
     """A sentence for every reason why timings taken now would be noisy."""
     found = []
-    load, cores = psutil.getloadavg()[0], os.cpu_count() or 1
-    if load / cores > BUSY:
-        found.append(
-            f"the load average is {load:.1f} on {cores} cores: other programs are running, timings will be noisy"
-        )
+    if busy > BUSY:
+        found.append(f"other programs use {busy:.0%} of the processors: timings will be noisy")
     governor = _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     if governor not in (None, "performance"):
         found.append(f"the frequency governor is {governor!r}; 'performance' gives steadier timings")

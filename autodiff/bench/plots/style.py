@@ -24,6 +24,7 @@ COLOURS = {
     "complex-step": "#000000",
 }
 MARKERS = {"forward": "o", "reverse": "s", "mixed": "D", "explicit-forward": "^", "explicit-reverse": "v"}
+PACKAGES = {"jax": "#882255", "torch": "#EE7733", "autograd": "#999933", "casadi": "#117733", "numpy": "#0072B2"}
 OTHERS = ("#332288", "#117733", "#882255", "#999933", "#44AA99", "#661100")  # Tol's muted set, for further engines
 GREY = "#555555"
 
@@ -47,7 +48,8 @@ SETTINGS: dict[Any, Any] = {
 
 def colour(engine: str) -> str:
     """The engine's colour, the same in every plot and every run."""
-    return COLOURS.get(engine) or OTHERS[zlib.crc32(engine.encode()) % len(OTHERS)]
+    package = PACKAGES.get(engine.partition("-")[0])
+    return COLOURS.get(engine) or package or OTHERS[zlib.crc32(engine.encode()) % len(OTHERS)]
 
 
 def marker(engine: str) -> str:

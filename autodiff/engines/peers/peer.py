@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...arrays import Array
-from ...errors import AutodiffError, InputError, UnsupportedError
+from ...errors import AutodiffError, InputError, UnsupportedError, WrongResultError
 from ...layers import Layer
 from ...namespaces import install_line, load
 from ...network import Network
@@ -194,7 +194,7 @@ class PeerRun(Prepared):
     def _run(self, x: Array, seed: Array | None, out: Array) -> None:
         found = np.asarray(self.to_numpy(self.bind(x, seed)()))
         if found.shape != out.shape or found.dtype != out.dtype:
-            raise AutodiffError(
+            raise WrongResultError(
                 f"{self.engine.label} gave {found.dtype} {found.shape}; expected {out.dtype} {out.shape}"
             )
         np.copyto(out, found)
