@@ -73,7 +73,7 @@ def usable_cores() -> list[int]:
 
 def busy_share() -> float:
     """The share of all processors' time that programs use now, while this one sleeps."""
-    return round(psutil.cpu_percent(interval=LOOK) / 100, 3)
+    return round(float(psutil.cpu_percent(interval=LOOK)) / 100, 3)
 
 
 def load_warnings(busy: float) -> list[str]:
