@@ -6,12 +6,13 @@ Importing these modules imports none of the packages; that happens when somethin
 from ..base import Engine
 from .autograd import AutogradForward, AutogradReverse
 from .casadi import CasadiAuto, CasadiForward, CasadiReverse
-from .jax import JaxForward, JaxReverse
+from .jax import JaxForward, JaxMixed, JaxReverse
 from .torch import TorchCompileForward, TorchCompileReverse, TorchForward, TorchReverse
 
 PEERS: tuple[type[Engine], ...] = (
     JaxForward,
     JaxReverse,
+    JaxMixed,
     TorchForward,
     TorchReverse,
     TorchCompileForward,

@@ -70,6 +70,15 @@ class JaxReverse(_Jax):
     operations: ClassVar[frozenset[str]] = frozenset({"jacobian", "gradient", "vjp"})
 
 
+class JaxMixed(_Jax):
+    """``jax-mixed``: the layers as a chain of JAX functions, in the order that :func:`autodiff.jax.jacobian` plans.
+
+    With respect to the parameters there is nothing to bracket, and it is ``jax-reverse``.
+    """
+
+    name: ClassVar[str] = "jax-mixed"
+
+
 class JaxRun(PeerRun):
     """One jitted function of x, the parameters and the seed."""
 
@@ -91,6 +100,8 @@ class JaxRun(PeerRun):
         derivative: Callable[..., Any]
         if self.operation != "jacobian":
             derivative = {"value": self.f, "jvp": self._jvp, "vjp": self._vjp}[self.operation]
+        elif isinstance(self.engine, JaxMixed) and self.wrt == "input":
+            derivative = self._planned
         elif self.engine.mode == "forward":
             derivative = self.jax.jacfwd(self.f, self.argument)
         elif self.network.m > 1:
@@ -99,6 +110,13 @@ class JaxRun(PeerRun):
             gradient = self.jax.grad(self.first_output, self.argument)
             derivative = lambda x, theta: gradient(x, theta)[None]  # noqa: E731
         return derivative
+
+    def _planned(self, x: Any, theta: Any) -> Any:
+        from ...jax import jacobian  # imports JAX
+
+        pairs = zip(self.network.layers, theta, strict=True)
+        layers = [functools.partial(layer.function, params=part, xp=self.jax.numpy) for layer, part in pairs]
+        return jacobian(layers)(x)
 
     def _jvp(self, x: Any, theta: Any, V: Any) -> Any:
         f, z = self.along(x, theta)
