@@ -16,7 +16,8 @@ from autodiff.bench.plan import Turn
 from autodiff.bench.records import Record
 from autodiff.bench.sweep import load, parse
 from autodiff.bench.table import COLUMNS
-from autodiff.errors import InputError
+from autodiff.bench.timing import time_run
+from autodiff.errors import InputError, WrongResultError
 from autodiff.machine.blas import blas_info, kernel_warning, thread_environment
 from autodiff.machine.host import environment
 
@@ -104,6 +105,34 @@ def test_a_wrong_engine_is_recorded_and_never_timed(tmp_path, monkeypatch):
     assert "not timed" in record.reason
     assert not benchmark.calls
     assert record.median_s is None
+
+
+def test_a_result_of_the_wrong_shape_is_wrong(tmp_path, monkeypatch):
+    class Shapeless(type(ad.engine("reverse"))):
+        def build(self, *args):
+            run = super().build(*args)
+
+            def lie(x, seed, out):
+                raise WrongResultError("reverse gave float64 (3,); expected float64 (2, 3)")
+
+            run._run = lie
+            return run
+
+    monkeypatch.setattr(measure, "find_engine", lambda name: Shapeless())
+    record, benchmark = measured(tmp_path, expected=pytest.fail.Exception)
+    assert (record.status, record.reason) == ("wrong", "reverse gave float64 (3,); expected float64 (2, 3)")
+    assert not benchmark.calls
+
+
+def test_slow_calls_get_fewer_rounds(tmp_path):
+    benchmark = FakeBenchmark()
+    time_run(benchmark, lambda: None, once=1.0, seconds=0.1)
+    assert benchmark.rounds == 2
+    time_run(benchmark, lambda: None, once=0.3, seconds=0.1)
+    assert benchmark.rounds == 3
+    del benchmark.rounds
+    time_run(benchmark, lambda: None, once=0.01, seconds=0.1)
+    assert not hasattr(benchmark, "rounds")
 
 
 def test_nan_is_wrong(tmp_path, monkeypatch):

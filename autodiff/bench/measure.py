@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import psutil
@@ -68,7 +68,6 @@ class Measurement:
         self.record, self.keep, self.limits = record, keep, limits
         self.seconds = 0.1
         self._ready: tuple[Callable[[], object], float] | None = None
-        self._refused: BaseException | None = None
 
     @property
     def id(self) -> str:
@@ -77,12 +76,9 @@ class Measurement:
 
     def prepare(self) -> None:
         """Everything but the timing, unless that is done; what is refused is recorded, and told by :meth:`run`."""
-        if self._ready is None and self._refused is None:
-            try:
-                with self._recorded():
-                    self._ready = self._prepared()
-            except (pytest.skip.Exception, pytest.fail.Exception) as outcome:
-                self._refused = outcome
+        if self._ready is None and self.record.status == "ok":
+            with contextlib.suppress(pytest.skip.Exception, pytest.fail.Exception), self._recorded():
+                self._ready = self._prepared()
 
     def run(self, benchmark: Any) -> None:
         """Time with the ``benchmark`` fixture of pytest-benchmark, and keep the record.
@@ -93,9 +89,8 @@ class Measurement:
         benchmark.name = f"{self.case.sweep}[{self.id}]"
         benchmark.group = f"{self.case.sweep}[{self.case.name}]"
         self.prepare()
-        if self._refused is not None:
-            raise self._refused
-        assert self._ready is not None
+        if self._ready is None:
+            self._tell()
         (call, once), self._ready = self._ready, None
         told = ("sweep", "case", "engine", "problem", "n", "m", "depth", "width")
         benchmark.extra_info.update({name: getattr(self.record, name) for name in told})
@@ -105,7 +100,7 @@ class Measurement:
             take_statistics(self.record, benchmark.stats)
             self.keep(self.record)
 
-    @contextmanager
+    @contextlib.contextmanager
     def _recorded(self) -> Iterator[None]:
         """Whatever goes wrong inside becomes a record and an outcome of the test."""
         try:
@@ -205,13 +200,17 @@ class Measurement:
         if not error <= limit:
             self._end("wrong", f"off by {error:.1e} (relative; allowed {limit:.0e}), not timed")
 
-    def _end(self, status: records.Status, reason: str) -> None:
+    def _end(self, status: records.Status, reason: str) -> NoReturn:
         """Record why there is no measurement, and leave the test."""
         self.record.status, self.record.reason = status, reason
         self.keep(self.record)
-        if status in ("wrong", "failed"):
-            pytest.fail(f"{self.id}: {reason}", pytrace=False)
-        pytest.skip(f"{self.id}: {reason}")
+        self._tell()
+
+    def _tell(self) -> NoReturn:
+        """Leave the test, with what the record says."""
+        if self.record.status in ("wrong", "failed"):
+            pytest.fail(f"{self.id}: {self.record.reason}", pytrace=False)
+        pytest.skip(f"{self.id}: {self.record.reason}")
 
 
 def tolerance(dtype: np.dtype[Any], analytic: bool) -> float:
