@@ -29,6 +29,7 @@ width = 4
 """
 PASSES = 2
 EXPECTED = PASSES * (8 + 3 * 4)  # the machine's kernels, and f and three engines in three cases
+KILLS = 2  # of a run, at most
 LONGEST = 9.0  # seconds after which a process is killed, at most; a whole run takes about as long
 
 
@@ -50,7 +51,7 @@ def one_run(home: Path, chance: random.Random) -> int:
             command(folder, sweep), cwd=home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         try:
-            out, _ = process.communicate(timeout=chance.uniform(0.3, LONGEST) if kills < 6 else None)
+            out, _ = process.communicate(timeout=chance.uniform(0.3, LONGEST) if kills < KILLS else None)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.communicate()

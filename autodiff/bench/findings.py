@@ -86,7 +86,7 @@ def crossover(results: Results, sweep: Sweep) -> Section | None:
     (fixed, moving), table = sweep.axes[:2], log_ratios(results, sweep)
     if table.empty:
         return None
-    rows, quotients = [], []
+    rows, closed, every = [], [], []
     for at, own in table.groupby(fixed):
         crossings = [
             zero_crossing(np.log2(own[moving]).tolist(), own[name].tolist()) for name in ("log2", "low", "high")
@@ -97,15 +97,17 @@ def crossover(results: Results, sweep: Sweep) -> Section | None:
             rows.append((at, f"not reached: {winner} is faster throughout", "", ""))
             continue
         known = [w for w in where if w is not None]
-        quotients.append(where[0] / float(at))  # type: ignore[arg-type]
+        every.append(where[0] / float(at))  # type: ignore[arg-type]
+        closed += every[-1:] if len(known) == 3 else []
         spread = f"[{min(known):.4g}, {max(known):.4g}]" if len(known) == 3 else "open"
-        rows.append((at, f"{where[0]:.4g}", spread, f"{quotients[-1]:.2f}"))
+        rows.append((at, f"{where[0]:.4g}", spread, f"{every[-1]:.2f}"))
+    quotients = closed or every  # an open interval may hold no crossing at all
     names = [fixed, f"{moving} at equal cost", "95 % interval", f"{moving}/{fixed}"]
     note = f"{engines[0]} and {engines[1]} do not cost the same anywhere in this sweep."
     if quotients:
         note = (
             f"{engines[0]} and {engines[1]} cost the same at {moving}/{fixed} = {np.median(quotients):.2f} (median; "
-            f"{min(quotients):.2f} to {max(quotients):.2f} over the rows that cross)"
+            f"{min(quotients):.2f} to {max(quotients):.2f} over the rows that surely cross)"
         )
         note += "; counting multiplications says 1." if {fixed, moving} == {"n", "m"} else "."
     return Section(f"Crossover ({sweep.name})", note, pd.DataFrame(rows, columns=names))
