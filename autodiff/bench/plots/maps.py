@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
 
 from ..findings import engines_of, log_ratios
 from ..sweep import Sweep
@@ -13,13 +14,17 @@ from ..table import Results
 from .curves import LABELS
 from .style import colour
 
+Floats = NDArray[np.float64]
+
 
 def draw_map(figure: Figure, results: Results, sweep: Sweep) -> None:
-    """log2 of the first engine's time over the second's: where it is 0 they cost the same."""
+    """log2 of the first engine's time over the second's: where it is 0 they cost the same; ~ marks undecided cells."""
     first, second = engines_of(results, sweep)[:2]
     y, x = sweep.axes[:2]
-    grid = log_ratios(results, sweep).pivot(index=x, columns=y, values="log2")
+    table = log_ratios(results, sweep)
+    grid, low, high = (table.pivot(index=x, columns=y, values=name) for name in ("log2", "low", "high"))
     values = grid.to_numpy(float)
+    undecided = (low.to_numpy(float) <= 0) & (high.to_numpy(float) >= 0)
     axes = figure.subplots()
     limit = float(np.nanmax(np.abs(values))) or 1.0
     shades = LinearSegmentedColormap.from_list("modes", [colour(first), "#FFFFFF", colour(second)])
@@ -36,13 +41,13 @@ def draw_map(figure: Figure, results: Results, sweep: Sweep) -> None:
         value = values[row, column]
         ink = "white" if abs(value) > 0.6 * limit else "black"
         # in the upper left, where neither line goes
-        text = axes.text(
-            column - 0.45, row + 0.42, f"{2 ** abs(value):.2g}x", ha="left", va="top", color=ink, fontsize=9
-        )
+        label = f"{'~' if undecided[row, column] else ''}{2 ** abs(value):.2g}x"
+        text = axes.text(column - 0.45, row + 0.42, label, ha="left", va="top", color=ink, fontsize=9)
         text.set_path_effects([withStroke(linewidth=2.5, foreground=mesh.to_rgba(value))])
         text.set_zorder(5)
     if min(values.shape) > 1 and np.nanmin(values) < 0 < np.nanmax(values):
-        axes.contour(values, levels=[0.0], colors="black", linewidths=2)
+        smooth = _undecided_by_neighbours(values, low.to_numpy(float), high.to_numpy(float), undecided)
+        axes.contour(smooth, levels=[0.0], colors="black", linewidths=2)
         axes.plot([], [], color="black", linewidth=2, label="measured: equal cost")
     _diagonal(axes, grid)
     axes.set_xticks(range(grid.shape[1]), [f"{v:g}" for v in grid.columns])
@@ -55,6 +60,18 @@ def draw_map(figure: Figure, results: Results, sweep: Sweep) -> None:
     bar.ax.text(0.5, 1.02, f"{second}\nfaster", transform=bar.ax.transAxes, ha="center", va="bottom", fontsize=8)
     bar.ax.text(0.5, -0.02, f"{first}\nfaster", transform=bar.ax.transAxes, ha="center", va="top", fontsize=8)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, fontsize=9)
+
+
+def _undecided_by_neighbours(values: Floats, low: Floats, high: Floats, undecided: NDArray[np.bool_]) -> Floats:
+    """The values that the line of equal cost is drawn through.
+
+    A cell whose interval holds 0 may be on either side: it takes its neighbours' mean, as far as its interval goes.
+    """
+    padded = np.pad(values, 1, constant_values=np.nan)
+    around = np.stack([padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]])
+    known = ~np.isnan(around)
+    mean = np.where(known, around, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    return np.where(undecided, np.clip(mean, low, high), values)
 
 
 def _diagonal(axes: object, grid: object) -> None:
