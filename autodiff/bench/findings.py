@@ -200,6 +200,8 @@ def gains(results: Results, sweep: Sweep) -> Section | None:
             "by the machine's rates": table["predicted"].map("{:.3g}".format),
         }
     )
+    if table["counted"].isna().all():  # other packages' engines, whose operations are not known
+        shown = shown.drop(columns=["by multiplications", "by the machine's rates"])
     note = f"The time of the best of the other engines over that of {table['engine'].iloc[0]}."
     return Section(f"Gain ({sweep.name})", note, shown)
 

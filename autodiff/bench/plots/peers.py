@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ..peers import MODES, geometric_mean, relative
 from ..sweep import Sweep
 from ..table import Results
-from .style import GREY, colour
+from .style import GREY, package_colour
 
 TITLES = {"forward": "Forward mode", "reverse": "Reverse mode", "best": "Best of each package"}
 PACKAGES = {"numpy": "this package"}
@@ -36,7 +36,7 @@ def _panel(axes: Axes, own: pd.DataFrame, mode: str) -> None:
     order = sorted(means, key=lambda rival: means[rival].value)
     for place, rival in enumerate(order):
         mine, mean = own[own["rival"] == rival], means[rival]
-        shade = colour(rival)
+        shade = package_colour(rival)
         jitter = np.linspace(-0.22, 0.22, len(mine))
         axes.scatter(mine["ratio"], place + jitter, s=12, color=shade, alpha=0.45, linewidths=0)
         low, high = (mean.value if np.isnan(end) else end for end in (mean.low, mean.high))

@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
@@ -25,6 +26,7 @@ COLOURS = {
 }
 MARKERS = {"forward": "o", "reverse": "s", "mixed": "D", "explicit-forward": "^", "explicit-reverse": "v"}
 PACKAGES = {"jax": "#882255", "torch": "#EE7733", "autograd": "#999933", "casadi": "#117733", "numpy": "#0072B2"}
+SHADES = {"forward": (1.0, 0.45), "mixed": (0.0, 0.45), "auto": (0.0, 0.45)}  #: towards white or black, how far
 OTHERS = ("#332288", "#117733", "#882255", "#999933", "#44AA99", "#661100")  # Tol's muted set, for further engines
 GREY = "#555555"
 
@@ -47,14 +49,26 @@ SETTINGS: dict[Any, Any] = {
 
 
 def colour(engine: str) -> str:
-    """The engine's colour, the same in every plot and every run."""
-    package = PACKAGES.get(engine.partition("-")[0])
-    return COLOURS.get(engine) or package or OTHERS[zlib.crc32(engine.encode()) % len(OTHERS)]
+    """The engine's colour, the same in every plot and every run; another package's modes are shades of its own."""
+    if engine in COLOURS:
+        return COLOURS[engine]
+    package, _, mode = engine.partition("-")
+    if package in PACKAGES:
+        towards, share = SHADES.get(mode, (0.0, 0.0))
+        red, green, blue = ((1 - share) * part + share * towards for part in to_rgb(PACKAGES[package]))
+        return to_hex((red, green, blue))
+    return OTHERS[zlib.crc32(engine.encode()) % len(OTHERS)]
+
+
+def package_colour(engine: str) -> str:
+    """The colour of the package that an engine comes from, where packages are compared."""
+    return PACKAGES.get(engine.partition("-")[0].partition("@")[0], PACKAGES["numpy"])
 
 
 def marker(engine: str) -> str:
-    """The engine's marker."""
-    return MARKERS.get(engine, "X")
+    """The engine's marker: that of its mode."""
+    package, _, mode = engine.partition("-")
+    return MARKERS.get(mode if package in PACKAGES else engine, "X")
 
 
 def seconds_axis(axes: Axes) -> None:
