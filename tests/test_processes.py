@@ -51,7 +51,7 @@ problem = "mlp"
 timeout = 3
 engines = ["reverse", "crash", "leave", "hang", "lie", "nans", "fine"]
 [grid]
-n = [2, 3]
+n = 2
 m = 1
 depth = 2
 width = 4
@@ -109,14 +109,13 @@ def test_engines_that_misbehave_cost_their_own_rows(home):
     status, _, err = bench(home, "--sweep", "bad.toml", "--quick", "--passes", 2, "--out", "run")
     assert status == 1
     frame = pd.read_csv(home / "run" / "results.csv")
-    found = {(row.engine, row.n): (row.status, row.reason) for row in frame.itertuples()}
-    for n in (2, 3):
-        assert found["reverse", n][0] == found["fine", n][0] == "ok"
-        assert found["crash", n][0] == found["leave", n][0] == "failed"
-        assert "was killed by SIGSEGV: " in found["crash", n][1]
-        assert "ended with status 3" in found["leave", n][1]
-        assert found["hang", n] == ("timeout", "stopped after 3 s")
-        assert found["lie", n][0] == found["nans", n][0] == "wrong"
+    found = {row.engine: (row.status, row.reason) for row in frame.itertuples()}
+    assert found["reverse"][0] == found["fine"][0] == "ok"
+    assert found["crash"][0] == found["leave"][0] == "failed"
+    assert "was killed by SIGSEGV: " in found["crash"][1]
+    assert "ended with status 3" in found["leave"][1]
+    assert found["hang"] == ("timeout", "stopped after 3 s")
+    assert found["lie"][0] == found["nans"][0] == "wrong"
     assert "engine cases were wrong or failed, the first: bad" in err
     known, problems = records.read(home / "run" / "records.jsonl")
     assert not problems
@@ -193,7 +192,7 @@ def test_two_runs_cannot_write_into_one_folder(home, tmp_path):
 
 def test_the_first_ctrl_c_finishes_the_second_stops(home):
     process = start(home, "--sweep", "bad.toml", "--engines", "hang", "--timeout", 100, "--out", "run")
-    wait_for_lines(home / "run" / "records.jsonl", 9)
+    wait_for_lines(home / "run" / "records.jsonl", 8)  # the machine's kernels
     time.sleep(1.0)  # it hangs by now
     os.kill(process.pid, signal.SIGINT)
     time.sleep(0.5)

@@ -65,7 +65,7 @@ class Worker:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env=environment(request) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""},
+                    env=environment(request) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
                     pass_fds=(child_in, child_out),
                     start_new_session=True,  # a Ctrl-C is the parent's to act on
                 )
@@ -153,8 +153,9 @@ class Worker:
 
 
 def environment(request: Request) -> dict[str, str]:
-    """The environment variables of every measuring process."""
-    return thread_environment(request.threads) | device_environment(request.device)
+    """The environment variables of every measuring process, without those of a pytest that may run above it."""
+    own = thread_environment(request.threads) | device_environment(request.device)
+    return {name: value for name, value in own.items() if not name.startswith("PYTEST_")}
 
 
 def _command(folder: Folder, number: int, tasks: Path, results: Path, descriptors: str) -> list[str]:
