@@ -1,6 +1,7 @@
 """From a measurement to a report, in one process."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 
 import autodiff as ad
 from autodiff.bench import folder as folders
-from autodiff.bench import measure, records, report
+from autodiff.bench import measure, records, report, settings
 from autodiff.bench.folder import Folder, Request
 from autodiff.bench.measure import Limits
 from autodiff.bench.plan import Turn
@@ -318,6 +319,29 @@ def test_reports_are_made_from_records_alone_and_always_the_same(tmp_path):
     assert "11 of 12 engine cases were measured, in 2 passes." in text
     assert "![tiny](tiny.png)" in text
     assert "| tiny | reverse | 0.00 |" in text
+
+
+def test_other_settings_are_not_mixed_unless_asked(tmp_path, monkeypatch):
+    folder, request = write_run(tmp_path)
+    machine = {"processor": "One", "cores": 2, "threads": 1, "blas": {"kernel": "A"}, "packages": {"numpy": "1.0"}}
+    monkeypatch.setattr(settings, "describe", lambda request: machine)
+    assert settings.resume(folder, request, anyway=False) == 0  # it had not been written down yet
+    assert settings.resume(folder, request, anyway=False) == 0
+    other = machine | {"processor": "Another", "packages": {"numpy": "2.0"}}
+    monkeypatch.setattr(settings, "describe", lambda request: other)
+    with pytest.raises(InputError, match=r"processor: One then, Another now; packages numpy: 1\.0 then") as told:
+        settings.resume(folder, request, anyway=False)
+    assert "--resume-anyway" in str(told.value)
+    assert settings.resume(folder, request, anyway=True) == 1
+    assert settings.resume(folder, request, anyway=False) == 1  # known by now
+    found, _ = records.read(folder.records)
+    records.append(folder.records, replace(found[-1], number=3, setting=1))
+    made = report.write(folder, request)
+    assert made.notes[0].startswith("Mixed settings: this run was resumed under others (processor: One then")
+    assert all("Mixed settings" in section.note for section in made.sections)
+    assert "Mixed settings" in folder.report.read_text()
+    row = made.results.frame[made.results.frame["engine"] == "reverse"].iloc[-1]
+    assert "mixed settings: passes resumed under setting 1" in row["reason"]
 
 
 def test_a_folder_is_never_overwritten(tmp_path):

@@ -1,6 +1,5 @@
 """Measuring processes that crash, hang, lie or are killed, and runs that go on after it."""
 
-import json
 import os
 import signal
 import subprocess
@@ -10,9 +9,9 @@ import time
 import pandas as pd
 import pytest
 
-from autodiff.bench import records, settings
+from autodiff.bench import records
 from autodiff.bench.budget import Budget
-from autodiff.bench.folder import Folder, locked, read_request
+from autodiff.bench.folder import Folder, locked
 from autodiff.bench.sweep import load_all
 from autodiff.errors import InputError
 
@@ -150,31 +149,6 @@ def test_a_run_is_taken_up_where_it_was_killed(home, called):
     assert len(path.read_bytes().splitlines()) == len(found) == 3 * (8 + 2 * 3)
     frame = pd.read_csv(home / "run" / "results.csv")
     assert (frame["passes"] == 3).all()
-
-
-def test_other_settings_are_not_mixed_unless_asked(home):
-    process = start(home, "--sweep", "small.toml", "--passes", 2, "--out", "run")
-    wait_for_lines(home / "run" / "records.jsonl", 12)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    path = home / "run" / "environment.json"
-    machine = json.loads(path.read_text())
-    machine["processor"], machine["packages"]["numpy"] = "Another", "1.0"
-    path.write_text(json.dumps(machine))
-    status, _, err = bench(home, "--resume", "run")
-    assert status == 2
-    assert "processor: Another then" in err
-    assert "packages numpy: 1.0 then" in err
-    assert "--resume-anyway" in err
-    status, out, _ = bench(home, "--resume", "run", "--resume-anyway")
-    assert status == 0
-    assert "Mixed settings" in out
-    assert "Mixed settings" in (home / "run" / "report.md").read_text()
-    frame = pd.read_csv(home / "run" / "results.csv")
-    assert frame["reason"].str.contains("mixed settings").any()
-    assert (
-        settings.resume(Folder(home / "run"), read_request(home / "run" / "run.json"), anyway=False) == 1
-    )  # known now
 
 
 def test_two_runs_cannot_write_into_one_folder(home, tmp_path):
