@@ -123,7 +123,7 @@ def test_engines_that_misbehave_cost_their_own_rows(home):
 
 
 def test_a_run_is_taken_up_where_it_was_killed(home, called):
-    process = start(home, "--sweep", "small.toml", "--passes", 3, "--out", "run")
+    process = start(home, "--sweep", "small.toml", "--passes", 2, "--out", "run")
     path = home / "run" / "records.jsonl"
     wait_for_lines(path, 12)
     os.kill(process.pid, signal.SIGKILL)
@@ -140,15 +140,15 @@ def test_a_run_is_taken_up_where_it_was_killed(home, called):
         status, said = called("bench", *arguments)
         assert (status, said.count("\n")) == (2, 1)
         assert message in said
-    status, out, err = bench(home, "--resume", "run", "--passes", 3, "--sweep", "small.toml")
+    status, out, err = bench(home, "--resume", "run", "--passes", 2, "--sweep", "small.toml")
     assert status == 0, out + err
     assert path.read_bytes().startswith(kept)
     assert (home / "run" / "records.torn").read_bytes() == b'{"sweep":"small","case":"cut\n'
     found, problems = records.read(path)
     assert not problems
-    assert len(path.read_bytes().splitlines()) == len(found) == 3 * (8 + 2 * 3)
+    assert len(path.read_bytes().splitlines()) == len(found) == 2 * (8 + 2 * 3)
     frame = pd.read_csv(home / "run" / "results.csv")
-    assert (frame["passes"] == 3).all()
+    assert (frame["passes"] == 2).all()
 
 
 def test_two_runs_cannot_write_into_one_folder(home, tmp_path):
@@ -195,7 +195,7 @@ def test_a_full_disk_leaves_what_was_written(home):
 
 def test_a_budget_shortens_the_rounds_and_never_drops_a_case(home):
     begin = time.monotonic()
-    status, _, _ = bench(home, "--sweep", "small.toml", "--full", "--budget", "18s", "--out", "run")
+    status, _, _ = bench(home, "--sweep", "small.toml", "--full", "--budget", "14s", "--out", "run")
     assert status == 0
     assert time.monotonic() - begin < 40
     frame = pd.read_csv(home / "run" / "results.csv")
