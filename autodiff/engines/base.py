@@ -227,7 +227,10 @@ class Engine(ABC):
         reason = self.supports(network, wrt, operation)
         if reason:
             raise UnsupportedError(reason)
-        network = network if dtype is None else network.astype(dtype)
+        return self.assemble(network if dtype is None else network.astype(dtype), wrt, operation, seeds)
+
+    def assemble(self, network: Network, wrt: str, operation: str, seeds: int) -> Prepared:
+        """:meth:`layout` for what is known to be supported: peers find that out by tracing, which takes its time."""
         if operation == "value":
             return self.evaluation(network)
         return self.build(network, wrt, "jacobian" if operation == "gradient" else operation, seeds)
