@@ -76,13 +76,14 @@ def bench(
     ] = None,
     device: Annotated[Device | None, typer.Option(help="Where peers that know both run (default cpu).")] = None,
     budget: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Fit the run into 90s, 10m or 1h, by fewer rounds.")
+        str | None, typer.Option(metavar="TIME", help="Fit the run into 90s, 10m or 1h, by fewer rounds (then passes).")
     ] = None,
     max_seconds: Annotated[
         float | None, typer.Option(metavar="S", help="Skip what is predicted to take longer a call (default 30).")
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option(metavar="S", help="Stop a measurement that takes longer (default 60).")
+        float | None,
+        typer.Option(metavar="S", help="Stop a measurement that takes longer (default: the sweep's, else 60)."),
     ] = None,
     self_check: Annotated[
         bool, typer.Option("--self-check", help="Measure every engine against itself: the noise floor.")
@@ -108,7 +109,7 @@ def bench(
     Shipped sweeps: [bold]n[/], [bold]m[/] (cost against inputs and outputs), [bold]depth[/] (with memory),
     [bold]grid[/] (the n x m map), [bold]products[/] (matrix-matrix against vector-matrix), [bold]real[/],
     [bold]bottleneck[/] (what mixed mode gains), [bold]memory[/] (checkpointing); and, when asked for by name,
-    [bold]peers[/] (against JAX, PyTorch, autograd and CasADi) or [bold]all[/].
+    [bold]peers[/] (against JAX, PyTorch, autograd and CasADi), [bold]jax-bottleneck[/], or [bold]all[/].
     Each measurement is on disk before the next one starts. Ctrl-C finishes the measurement in progress and reports, a
     second one stops at once; [bold]--resume[/] goes on from there.
     """
@@ -284,7 +285,7 @@ def env(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print the machine as the measurements see it, and what is wrong with it."""
-    from .machine.host import environment
+    from .machine.host import busy_warning, environment
 
     found = environment()
     if as_json:
@@ -296,7 +297,8 @@ def env(
             text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
             table.add_row(f"[bold]{key}[/]", text)
     console.print(table)
-    for warning in found["warnings"] or ["nothing found that would make timings noisy"]:
+    noise = [*found["warnings"], busy_warning(found["busy_share"], "just now")]
+    for warning in filter(None, noise if any(noise) else ["nothing found that would make timings noisy"]):
         console.print(f"[yellow]note:[/] {warning}", highlight=False)
 
 

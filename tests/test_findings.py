@@ -131,7 +131,7 @@ def test_a_noisy_machine_is_told_first():
 
 def test_a_budget_that_cost_passes_is_told():
     request = Request([parse(GRID, "x")], [], "default", 3, 1, budget=90.0)
-    assert _passes(request, [kernel(1, 1.0)]) == ["The budget of 90 s was enough for 1 of 3 passes."]
+    assert _passes(request, [kernel(1, 1.0)]) == ["With a budget of 90 s, 1 of 3 passes were measured."]
     assert _passes(request, [kernel(3, 1.0)]) == []
     assert _passes(Request([parse(GRID, "x")], [], "default", 3, 1), [kernel(1, 1.0)]) == []
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict
+from statistics import median
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ..machine.rates import Rates, kernels, rates
 from .records import Record
@@ -44,11 +45,12 @@ class Calibration:
 
 def rates_of(found: list[Record]) -> dict[str, Rates]:
     """The rates by precision, from the median over the passes of a run; empty where they were not measured."""
-    rows = [(r.dtype, r.engine, r.median_s) for r in found if r.sweep == MACHINE]
-    table = pd.DataFrame(rows, columns=["dtype", "kernel", "seconds"]).groupby(["dtype", "kernel"])["seconds"].median()
-    made = {}
-    for dtype in {row[0] for row in rows}:
-        seconds = {str(kernel): float(value) for kernel, value in table[dtype].items()}
-        if seconds.keys() >= {"call", "element", "transcendental", "fma"}:
-            made[dtype] = rates(seconds, np.dtype(dtype))
-    return made
+    seconds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for record in found:
+        if record.sweep == MACHINE and record.median_s is not None:
+            seconds[record.dtype][record.engine].append(record.median_s)
+    return {
+        dtype: rates({kernel: median(times) for kernel, times in own.items()}, np.dtype(dtype))
+        for dtype, own in seconds.items()
+        if own.keys() >= {"call", "element", "transcendental", "fma"}
+    }

@@ -20,7 +20,7 @@ from .calibrate import MACHINE
 from .comparison import Comparison, SelfCheck
 from .judge import LEVEL, Limits, Pairs, judge, means, undisturbed
 from .plan import AGAIN, VALUE
-from .sides import Key, Passes, Side, differences, few, name_of, read_side
+from .sides import Key, Side, differences, few, name_of, read_side
 from .statistics import Ratio, interval, paired_ratio
 
 ENOUGH = 10  #: measurements that a common factor, or a noise floor, can be taken from
@@ -78,7 +78,7 @@ def self_check(path: Path, floor: float | None = None) -> SelfCheck:
     _check(floor)
     side = read_side(path)
     pairs = _repeated(side)
-    ratios = {key: ratio for key, pair in pairs.items() if (ratio := _paired(*pair)) is not None}
+    ratios = {key: ratio for key, pair in pairs.items() if (ratio := paired_ratio(pair[1], pair[0])) is not None}
     if not ratios:
         raise InputError(f"{path} holds no engine that was measured twice, the second time as NAME{AGAIN}")
     limits = _limits(floor, [])
@@ -160,11 +160,6 @@ def _repeated(side: Side) -> Pairs:
     """Every engine that was measured twice: the first and the second measurement."""
     again = {key: (*key[:2], key[2] + AGAIN) for key in side.times}
     return {key: (side.times[key], side.times[second]) for key, second in again.items() if second in side.times}
-
-
-def _paired(first: Passes, second: Passes) -> Ratio | None:
-    above, below = ({number: [seconds] for number, seconds in passes.items()} for passes in (second, first))
-    return paired_ratio(above, below)
 
 
 def _own_floor(side: Side) -> float | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..machine.host import BUSY
+from ..machine.host import busy_warning
 from .calibrate import MACHINE
 from .records import Record
 
@@ -28,10 +28,10 @@ def verdict(environment: dict[str, Any], found: list[Record]) -> str:
     stolen = environment.get("steal_share")
     if isinstance(stolen, (int, float)) and stolen > STOLEN:
         reasons.append(f"{stolen:.0%} of its processor time went to other machines on the same host")
-    for name, when in (("busy_share", "before"), ("busy_share_after", "after")):
+    for name, when in (("busy_share", "before the run"), ("busy_share_after", "after the run")):
         busy = environment.get(name)
-        if isinstance(busy, (int, float)) and busy > BUSY:
-            reasons.append(f"other programs used {busy:.0%} of its processors {when} the run")
+        reasons.append(busy_warning(busy, when) if isinstance(busy, (int, float)) else "")
+    reasons = [reason for reason in reasons if reason]
     return f"This machine was noisy: {', '.join(reasons)}; {ADVICE}." if reasons else ""
 
 

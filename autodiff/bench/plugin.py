@@ -22,7 +22,7 @@ from ..engines.registry import split_names
 from ..errors import AutodiffError
 from . import records
 from .calibrate import Calibration
-from .folder import MAX_SECONDS, Request, read_request
+from .folder import Request, read_request
 from .measure import MEMORY_SHARE, Limits, Measurement
 from .plan import Turn, turns
 from .records import Record
@@ -129,7 +129,7 @@ def _request(config: pytest.Config) -> Request:
     engines = split_names(config.getoption("--engines", ""))
     threads = as_size(config.getoption("--blas-threads", 1), "--blas-threads")
     sweeps = load_all(config.getoption("--sweep", []))
-    return Request(sweeps, engines, config.getoption("--effort", "default"), 1, threads, max_seconds=MAX_SECONDS)
+    return Request(sweeps, engines, config.getoption("--effort", "default"), 1, threads)
 
 
 def _limit_memory() -> None:

@@ -122,11 +122,11 @@ def _mixed(environment: dict[str, Any], found: list[Record]) -> str:
 
 
 def _passes(request: Request, found: list[Record]) -> list[str]:
-    """What a budget cost."""
+    """How many passes a budget left room for."""
     made = max((record.number for record in found), default=0)
     if request.budget is None or made >= request.passes:
         return []
-    return [f"The budget of {request.budget:g} s was enough for {made} of {request.passes} passes."]
+    return [f"With a budget of {request.budget:g} s, {made} of {request.passes} passes were measured."]
 
 
 def _environment(folder: Folder) -> dict[str, Any]:

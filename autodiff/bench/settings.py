@@ -42,7 +42,7 @@ def describe(request: Request) -> dict[str, Any]:
 
 
 class Watch:
-    """What the machine did while it measured: load, frequency, and time that the host gave to others."""
+    """What the machine did while it measured: its load, and time that the host gave to others."""
 
     def __init__(self) -> None:
         self._before = psutil.cpu_times()

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import InputError
-from . import records
+from . import records, settings
 from .calibrate import MACHINE
 from .folder import Folder
 
@@ -96,14 +96,11 @@ def _read_folder(path: Path) -> Side:
                 f"{name_of(record.key[:3])} in pass {record.number} is left out: {record.min_s} s is no time"
             )
     notes = [f"{path}: {few(problems)}"] if problems else []
-    try:
-        environment = json.loads(folder.environment.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        environment = None
-    facts = _facts(_dict(environment))
+    environment = settings.read(folder)
+    facts = _facts(environment)
     if not facts:
         notes.append(f"{path} does not say which machine it was measured on")
-    if _dict(environment).get("resumed"):
+    if environment.get("resumed"):
         notes.append(f"{path} was resumed under other settings; only its first are compared")
     return Side(path, dict(times), facts, notes)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, median
@@ -72,20 +72,14 @@ def pass_ratios(above: Mapping[int, float], below: Mapping[int, float]) -> dict[
     return {i: above[i] / below[i] for i in sorted(above.keys() & below.keys())}
 
 
-def ratio_over(ratios: Iterable[float]) -> Ratio | None:
-    """The median of one ratio per pass, with its interval; None without passes."""
-    known = list(ratios)
+def paired_ratio(above: Mapping[int, float], below: Mapping[int, float]) -> Ratio | None:
+    """The median of ``above / below`` over the passes that both were measured in, with its interval; None for none."""
+    known = list(pass_ratios(above, below).values())
     if not known:
         return None
     centre = median(known)
     low, high = interval(known)
     return Ratio(centre, min(low, centre), max(high, centre))
-
-
-def paired_ratio(above: Mapping[int, Sequence[float]], below: Mapping[int, Sequence[float]]) -> Ratio | None:
-    """``above / below`` over the passes that both were measured in, given by their rounds, each ratio within a pass."""
-    medians = ({i: median(rounds) for i, rounds in side.items()} for side in (above, below))
-    return ratio_over(pass_ratios(*medians).values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from ..layers.work import Work
 from .calibrate import MACHINE, rates_of
 from .plan import AGAIN, VALUE
 from .records import Record
-from .statistics import Ratio, drift, interval, outliers, pass_ratios, ratio_over
+from .statistics import Ratio, drift, interval, outliers, paired_ratio, pass_ratios
 from .sweep import Case
 
 # fmt: off
@@ -68,7 +68,7 @@ class Results:
         """The time of one engine over another's, pass by pass; None where one was not measured."""
         key = (sweep, case, above, below)
         if key not in self._ratios:
-            self._ratios[key] = ratio_over(self.pass_ratios(*key).values())
+            self._ratios[key] = paired_ratio(self.medians(sweep, case, above), self.medians(sweep, case, below))
         return self._ratios[key]
 
     def pass_ratios(self, sweep: str, case: str, above: str, below: str) -> dict[int, float]:

@@ -28,6 +28,7 @@ def environment() -> dict[str, Any]:
     cpu = cpuinfo.get_cpu_info()
     flags = set(cpu.get("flags", []))
     blas, busy = blas_info(), busy_share()
+    governor = _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     return {
         "processor": cpu.get("brand_raw", platform.processor() or "unknown"),
         "architecture": platform.machine(),
@@ -41,14 +42,14 @@ def environment() -> dict[str, Any]:
         "load_average": list(psutil.getloadavg()),
         "busy_share": busy,
         "frequency_mhz": _frequency(),
-        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "governor": governor,
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "packages": _versions(),
         "blas": blas,
         "blas_coretype": os.environ.get("OPENBLAS_CORETYPE"),
         "git_commit": git_commit(),
-        "warnings": [text for text in (kernel_warning(blas["kernel"], flags), *load_warnings(busy)) if text],
+        "warnings": [text for text in (kernel_warning(blas["kernel"], flags), governor_warning(governor)) if text],
     }
 
 
@@ -76,15 +77,16 @@ def busy_share() -> float:
     return round(float(psutil.cpu_percent(interval=LOOK)) / 100, 3)
 
 
-def load_warnings(busy: float) -> list[str]:
-    """A sentence for every reason why timings taken now would be noisy."""
-    found = []
-    if busy > BUSY:
-        found.append(f"other programs use {busy:.0%} of the processors: timings will be noisy")
-    governor = _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-    if governor not in (None, "performance"):
-        found.append(f"the frequency governor is {governor!r}; 'performance' gives steadier timings")
-    return found
+def busy_warning(share: float, when: str) -> str:
+    """Empty, or that others were at work too."""
+    return f"other programs used {share:.0%} of its processors {when}" if share > BUSY else ""
+
+
+def governor_warning(governor: str | None) -> str:
+    """Empty, or what is wrong with the governor of the processors' frequency."""
+    if governor in (None, "performance"):
+        return ""
+    return f"the frequency governor is {governor!r}; 'performance' gives steadier timings"
 
 
 def git_commit() -> str | None:
