@@ -8,24 +8,25 @@ from importlib import import_module
 from typing import Any
 
 from . import problems, testing
-from .api import gradient, jacobian, jvp, plan, value_and_gradient, vjp
+from .api import gradient, jacobian, jvp, linearize, plan, value_and_gradient, value_and_jacobian, vjp
 from .chain import ChainProblem, Plan
 from .engines import Engine, Prepared, engine, engines, register
-from .errors import AutodiffError, DTypeError, InputError, UnknownNameError, UnsupportedError
+from .errors import AutodiffError, DTypeError, InputError, LimitError, UnknownNameError, UnsupportedError
 from .layers import (
     Batched,
     CrossEntropy,
     Dense,
-    Derivative,
     Elementwise,
+    Function,
     Layer,
     Misfit,
     Peaks,
     SquaredError,
 )
 from .network import Network
+from .primitives import primitive
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "AutodiffError",
@@ -34,11 +35,12 @@ __all__ = [
     "CrossEntropy",
     "DTypeError",
     "Dense",
-    "Derivative",
     "Elementwise",
     "Engine",
+    "Function",
     "InputError",
     "Layer",
+    "LimitError",
     "Misfit",
     "Network",
     "Peaks",
@@ -52,11 +54,14 @@ __all__ = [
     "gradient",
     "jacobian",
     "jvp",
+    "linearize",
     "plan",
+    "primitive",
     "problems",
     "register",
     "testing",
     "value_and_gradient",
+    "value_and_jacobian",
     "vjp",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -34,10 +35,11 @@ def as_floats(values: object, what: str, dtype: np.dtype[Any] | None = None) -> 
     """``values`` as a C-contiguous array of ``dtype`` (its own, if none is given), checked.
 
     Raises:
-        DTypeError: integers, booleans, objects, complex numbers, or a float that ``dtype`` cannot
+        DTypeError: integers, booleans, objects, complex numbers, masked arrays, or a float that ``dtype`` cannot
             hold without losing digits.
         InputError: NaN or infinity among the values.
     """
+    _refuse_masked(values, what)
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -101,13 +103,57 @@ def aligned_empty(shape: int | tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     return raw[start : start + size].view(dtype).reshape(shape)
 
 
-def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Refuse an ``out`` that is not a writeable C-contiguous array of ``shape`` and ``dtype``."""
-    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:
-        came = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+PLAIN = 0x101  #: of ``array.flags.num``: C-contiguous and aligned
+OWNED = 0x505  #: and writeable, and with memory of its own
+
+
+def as_plain(values: object, shape: tuple[int, ...], dtype: np.dtype[Any], what: str) -> Array:
+    """An array of just this shape and dtype, C-contiguous and aligned: itself, or a copy if it lies otherwise.
+
+    Sub-classes are taken as the arrays that they are.
+
+    Raises:
+        DTypeError: no array, a masked array, or another dtype (another byte order is another dtype).
+        InputError: another shape.
+    """
+    _refuse_masked(values, what)
+    array = np.asarray(values) if isinstance(values, np.ndarray) else None
+    if array is None or array.dtype != dtype:
+        came = type(values).__name__ if array is None else array.dtype
+        raise DTypeError(f"{what} is {came}; this was prepared for {dtype}: np.asarray({what}, dtype=np.{dtype})")
+    if array.shape != shape:
+        raise InputError(f"{what} has shape {array.shape}; expected {shape}")
+    return array if array.flags.num & PLAIN == PLAIN else np.array(array, dtype, order="C", copy=True)
+
+
+def check_out(out: object, shape: tuple[int, ...], dtype: np.dtype[Any], apart: Iterable[tuple[Array, str]]) -> Array:
+    """``out`` as a plain array that a result can be written into.
+
+    Args:
+        out: what the caller gave.
+        shape: that it must have.
+        dtype: that it must have.
+        apart: arrays that it must not overlap, and what they are; their bounds are compared, not their elements.
+
+    Raises:
+        InputError: it is none, or cannot be written to.
+    """
+    _refuse_masked(out, "out")
+    array = np.asarray(out) if isinstance(out, np.ndarray) else None
+    if array is None or array.shape != shape or array.dtype != dtype:
+        came = type(out).__name__ if array is None else f"{array.dtype} {array.shape}"
         raise InputError(f"out is {came}; expected a {dtype} array of shape {shape}")
-    if not (out.flags.c_contiguous and out.flags.writeable):
-        raise InputError("out must be C-contiguous and writeable")
+    if not array.flags.carray:
+        raise InputError("out must be C-contiguous, aligned and writeable; np.empty(shape, dtype) gives such an array")
+    for other, name in apart:
+        if np.may_share_memory(array, other):
+            raise InputError(f"out overlaps {name} in memory, which is still read while out is written; pass another")
+    return array
+
+
+def _refuse_masked(values: object, what: str) -> None:
+    if isinstance(values, np.ma.MaskedArray):
+        raise DTypeError(f"{what} is a masked array, and derivatives know no masks; pass {what}.filled(value)")
 
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}

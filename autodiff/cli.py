@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -37,6 +37,23 @@ class Device(StrEnum):
 
     cpu = "cpu"
     gpu = "gpu"
+
+
+class Wrt(StrEnum):
+    """What ``--wrt`` takes."""
+
+    input = "input"
+    params = "params"
+
+
+class Operation(StrEnum):
+    """What ``--operation`` takes."""
+
+    jacobian = "jacobian"
+    gradient = "gradient"
+    jvp = "jvp"
+    vjp = "vjp"
+    value = "value"
 
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[2]  # click's, wherever typer keeps it
@@ -254,52 +271,164 @@ def _print_failures(failures: list[str]) -> None:
         errors.print(f"[red]error:[/] {escape(failure)}", highlight=False, soft_wrap=True)
 
 
+WRT = "Differentiate with respect to this (default: the input; the parameters of a problem that is a loss)."
+
+
 @app.command()
 def plan(
     network: Annotated[str, typer.Argument(metavar="NETWORK", help="module:name, problem(key=value, ...) or a file.")],
+    wrt: Annotated[Wrt | None, typer.Option(help=WRT)] = None,
     memory: Annotated[
         str | None, typer.Option(metavar="BYTES", help="Tape that one adjoint elimination may need, e.g. 64MiB.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print the cheapest bracketing of a network's Jacobian, its cost, and what forward and reverse would cost.
+    """Print the cheapest bracketing of a network's Jacobian, and what it, forward and reverse would do and take.
 
     NETWORK is a Network in a module ([bold]mymodule:net[/]), a problem ([bold]autoencoder(n=512, bottleneck=8)[/]) or a
     chain file: JSON as the library writes it, or text with the number of factors and a line [bold]m n e[/] for each.
+
+    Try [bold]autodiff plan "autoencoder(n=512, bottleneck=8)"[/]: the chain is split where it is narrow. Then
+    [bold]autodiff plan "digits_loss()"[/]: one output, thousands of parameters.
     """
     from .arrays import read_size
-    from .chain import bracket
-    from .describe import chain_from
+    from .chain import ChainProblem, bracket
+    from .describe import described, orders_table, usual_wrt
+    from .engines.costs import chain_problem
+    from .engines.planned import orders
 
-    found = bracket(chain_from(network), memory_limit=None if memory is None else read_size(memory, "--memory"))
-    if as_json:
-        console.print_json(json.dumps(found.to_dict()))
+    given = described(network)
+    if isinstance(given, ChainProblem) and wrt is Wrt.params:
+        raise typer.BadParameter("a chain file has no parameters; --wrt params needs a network")
+    chosen = wrt.value if wrt else usual_wrt(network)
+    if chosen == "params" and memory is not None:
+        raise typer.BadParameter("--memory bounds the steps of a bracketing; --wrt params has none to choose")
+    if not isinstance(given, ChainProblem) and chosen == "params":
+        found = orders(given, "params")
+        if as_json:
+            console.print_json(json.dumps({"wrt": "params", "orders": [one.to_dict() for one in found]}))
+            return
+        best = min(found, key=lambda one: one.seconds)
+        _say(
+            f"{given}, with respect to its parameters\n"
+            "There is nothing to bracket: every product f_L' ... f_l' is part of the result, so the choice is between\n"
+            f"forward and reverse, and here it is {best.name}. (--wrt input plans the Jacobian of the input.)\n"
+        )
+        _say(orders_table(found))
         return
-    console.print(str(found), highlight=False, markup=False, soft_wrap=True)
-    console.print()
-    console.print(found.explain(), highlight=False, markup=False, soft_wrap=True)
+    problem = given if isinstance(given, ChainProblem) else chain_problem(given)
+    best_plan = bracket(problem, memory_limit=None if memory is None else read_size(memory, "--memory"))
+    counted = [] if isinstance(given, ChainProblem) else orders(given, "input", best_plan)
+    if as_json:
+        more = {"wrt": "input", "orders": [one.to_dict() for one in counted]} if counted else {}
+        console.print_json(json.dumps(best_plan.to_dict() | more))
+        return
+    _say(f"{best_plan}\n")
+    _say("\n".join(filter(None, [orders_table(counted), best_plan.limit()])) if counted else best_plan.explain())
+
+
+@app.command()
+def show(
+    network: Annotated[str, typer.Argument(metavar="NETWORK", help="module:name, or problem(key=value, ...).")],
+    engine: Annotated[str, typer.Option("--engine", "-e", metavar="NAME", help="Whose program.")] = "reverse",
+    wrt: Annotated[Wrt | None, typer.Option(help=WRT)] = None,
+    operation: Annotated[
+        Operation, typer.Option(help="What it computes; a jvp or a vjp of one seed.")
+    ] = Operation.jacobian,
+    values: Annotated[
+        bool, typer.Option("--values", help="Run it at the example input (a seed is all ones), and show the numbers.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every instruction, also of a long program.")] = False,
+) -> None:
+    """Print an engine's program: every product with its shapes and counts, in the order of multiplication.
+
+    Try [bold]autodiff show "product(n=128)" --engine reverse[/], where rows are multiplied from the right,
+    (1 x 128)(128 x 128), and then [bold]--engine forward[/], where a whole matrix is multiplied from the left.
+    """
+    from .chain import ChainProblem
+    from .describe import described, usual_wrt
+    from .engines.registry import ORDERS
+    from .engines.registry import engine as find_engine
+    from .program.printing import listing
+    from .program.program import Program
+
+    found = find_engine(engine)
+    given = described(network)
+    if isinstance(given, ChainProblem):
+        raise typer.BadParameter("a chain file holds sizes and costs, and no functions to show; name a network")
+    chosen = wrt.value if wrt else usual_wrt(network)
+    ours = found.family.partition("@")[0] == "numpy"  # a peer would have to trace the network before it can answer
+    made = found.layout(given, chosen, operation=operation.value) if ours else None
+    program = getattr(made, "program", None)
+    if not isinstance(program, Program) or made is None:
+        names = ", ".join(order.name for order in ORDERS)
+        raise typer.BadParameter(f"engine {found.label} writes no program that could be shown; those that do: {names}")
+    variables = "input" if chosen == "input" else "parameters"
+    of = "" if operation is Operation.value else f" with respect to the {variables}"
+    _say(f"{found.label}, {operation.value}{of}: {given}\n")
+    arrays = None
+    if values:
+        import numpy as np
+
+        from .executors.stepping import steps
+
+        shape = {"jvp": (given.variables(chosen), 1), "vjp": (1, given.m)}.get(operation.value)
+        seed = None if shape is None else np.ones(shape, given.dtype)
+        arrays = dict(steps(program, given.example_input(), seed))
+    _say(listing(program, arrays, full=everything))
+
+
+def _say(text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
 def env(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Measure the executors' rates now, in some seconds, and keep them.")
+    ] = False,
 ) -> None:
-    """Print the machine as the measurements see it, and what is wrong with it."""
+    """Print the machine as the measurements see it, and what is wrong with it.
+
+    Orders and executors are chosen by the rates that are kept of this machine, or by a typical one's.
+    """
     from .machine.host import busy_warning, environment
 
+    if calibrate:
+        from .machine.kernels import calibrate as measure
+
+        _, lost = measure()
+        if lost:
+            errors.print(f"[yellow]note:[/] the rates could not be kept: {escape(lost)}", highlight=False)
     found = environment()
     if as_json:
         console.print_json(json.dumps(found))
         return
     table = Table(show_header=False, box=None)
     for key, value in found.items():
-        if key != "warnings":
+        if key not in ("warnings", "rates"):
             text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
             table.add_row(f"[bold]{key}[/]", text)
     console.print(table)
+    _print_rates(found["rates"])
     noise = [*found["warnings"], busy_warning(found["busy_share"], "just now")]
     for warning in filter(None, noise if any(noise) else ["nothing found that would make timings noisy"]):
         console.print(f"[yellow]note:[/] {warning}", highlight=False)
+
+
+def _print_rates(rates: dict[str, Any]) -> None:
+    kept = f"measured {rates['measured']}, kept in {rates['file']}"
+    what = kept if rates["measured"] else "of a typical machine: autodiff env --calibrate measures those of this one"
+    table = Table(box=None, header_style="bold", title=f"rates in ns, {what}", title_justify="left", title_style="")
+    table.add_column("executor")
+    for name in next(iter(rates["seconds"].values())):
+        table.add_column(name, justify="right")
+    for executor, own in rates["seconds"].items():
+        table.add_row(executor, *(f"{1e9 * seconds:.4g}" for seconds in own.values()))
+    console.print(table)
+    if rates["note"]:
+        console.print(f"[yellow]note:[/] {escape(rates['note'])}", highlight=False)
 
 
 def _progress() -> Progress:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,10 +12,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .arrays import FLOATS, Array, aligned_empty, as_vector, float_dtype
-from .chain import ChainProblem, Factor
-from .errors import InputError
-from .layers.base import Derivative, Layer
-from .namespaces import load
+from .errors import DTypeError, InputError
+from .layers.base import Layer
+from .namespaces import load, pieces
 from .namespaces.torch import TorchNamespace
 
 
@@ -26,15 +27,19 @@ class Network:
         example: an input (n,) that :meth:`example_input` returns instead of a random one.
 
     The layers are copied, and the copies' parameters are views of :attr:`params`: writing into that vector
-    changes the network, and every engine prepared for it at the network's own dtype.
+    changes the network, and every engine prepared for it at the network's own dtype. A copy of a network
+    (``copy.deepcopy``, ``pickle``) has a vector of its own.
 
     Attributes:
         layers: the bound layers.
-        params: the parameters of all layers (p,), in order.
+        params: the parameters of all layers (p,), layer by layer, array by array, row by row.
+        shapes: of every layer's parameter arrays.
+        slices: where each layer's parameters lie in ``params``.
         dtype: float64, or float32 if the parameters are.
 
     Raises:
         InputError: no layers, something that is no layer, or sizes that do not chain.
+        DTypeError: a layer's parameters are no floats.
     """
 
     def __init__(self, layers: Iterable[Layer], name: str = "network", example: object | None = None) -> None:
@@ -42,19 +47,30 @@ class Network:
             raise InputError(f"a network takes a list of layers, not {type(layers).__name__}")
         chained = _chain(list(layers))
         self.name = name
-        dtypes = [layer.params.dtype for layer in chained if layer.params.size]
-        self._build(chained, np.result_type(*dtypes) if dtypes else np.dtype(np.float64))
-        self._example = None if example is None else as_vector(example, self.n, "example", np.dtype(np.float64))
+        arrays = [array for layer in chained for array in layer.params]
+        self._build(chained, np.result_type(*arrays) if arrays else np.dtype(np.float64))
+        self._example = None if example is None else as_vector(example, self.n, "example", np.dtype(np.float64)).copy()
 
     def _build(self, layers: list[Layer], dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
-        self._params = aligned_empty(sum(layer.params.size for layer in layers), dtype)
-        np.concatenate([layer.params for layer in layers], out=self._params, casting="same_kind")
-        ends = np.cumsum([layer.params.size for layer in layers]).tolist()
-        self.slices = [
-            slice(end - layer.params.size, end) for layer, end in zip(layers, ends, strict=True)
-        ]  #: where each layer's parameters lie in ``params``
-        self.layers = [layer.bind(self._params[part]) for layer, part in zip(layers, self.slices, strict=True)]
+        self.shapes = [tuple(array.shape for array in layer.params) for layer in layers]
+        self._sizes = [math.prod(shape) for shapes in self.shapes for shape in shapes]
+        counts = [sum(map(math.prod, shapes)) for shapes in self.shapes]
+        ends = list(itertools.accumulate(counts))
+        self.slices = [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
+        self._params = aligned_empty(ends[-1], dtype)
+        arrays = [array.ravel() for layer in layers for array in layer.params]
+        if arrays:
+            np.concatenate(arrays, out=self._params, casting="same_kind")
+        pairs = zip(layers, self.parts(self._params), strict=True)
+        self.layers = [layer.with_params(part) for layer, part in pairs]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_params"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._build(self.layers, self.dtype)  # the layers come with arrays of their own; here they share one again
 
     @property
     def params(self) -> Array:
@@ -97,16 +113,21 @@ class Network:
             raise InputError(f"{self.name} has no parameters to differentiate; use wrt='input'")
         return self.n if wrt == "input" else self.params.size
 
-    def parts(self, params: Any) -> tuple[Any, ...]:
-        """The flat parameters (p,), of any kind of array, layer by layer as the layers' functions use them."""
-        pairs = zip(self.layers, self.slices, strict=True)
-        return tuple(layer.parts(params[part]) for layer, part in pairs)
+    def parts(self, params: Any, xp: Any = np) -> tuple[tuple[Any, ...], ...]:
+        """The flat parameters (p,), of any kind of array, as every layer's tuple of arrays."""
+        cut = iter(pieces(params, self._sizes, xp))
+        return tuple(
+            tuple(piece if len(shape) == 1 else piece.reshape(shape) for shape, piece in zip(shapes, cut))  # noqa: B905
+            for shapes in self.shapes
+        )
 
     def function(self, x: Any, params: Any = None, xp: Any = np) -> Any:
         """``f(x)`` in any array namespace, as a pure function of x (n,) and the parameters, flat or in parts."""
-        theta = self.params if params is None else params
-        parts = theta if isinstance(theta, tuple) else self.parts(theta)
-        for layer, part in zip(self.layers, parts, strict=True):
+        if params is None:
+            params = tuple(layer.params for layer in self.layers)
+        elif not isinstance(params, tuple):
+            params = self.parts(params, xp)
+        for layer, part in zip(self.layers, params, strict=True):
             x = layer.function(x, part, xp)
         return x
 
@@ -143,49 +164,32 @@ class Network:
             InputError: the wrong shape, NaN or infinity.
             DTypeError: integers, objects, or a float wider than the network's.
         """
-        return np.asarray(self.function(as_vector(x, self.n, "x", self.dtype)), self.dtype)
+        point = as_vector(x, self.n, "x", self.dtype)
+        with np.errstate(all="ignore"):
+            y = np.asarray(self.function(point), self.dtype)
+        if y.shape != (self.m,):
+            raise InputError(f"{self.name} gives shape {y.shape}; expected ({self.m},); call its layers one by one")
+        return y
 
     def astype(self, dtype: DTypeLike) -> Network:
-        """This network at ``dtype``, with parameters of its own; itself, if that is its dtype already."""
-        found = float_dtype(dtype)
-        return self if found == self.dtype else self._copy(found)
-
-    def complex(self) -> Network:
-        """A copy over complex128 parameters, for the complex-step method."""
-        return self._copy(np.dtype(np.complex128))
+        """A copy of this network at ``dtype``, with parameters of its own."""
+        return self._copy(float_dtype(dtype))
 
     def copy(self) -> Network:
         """A copy with parameters of its own."""
         return self._copy(self.dtype)
 
     def _copy(self, dtype: np.dtype[Any]) -> Network:
-        made = object.__new__(Network)
-        made.name, made._example = self.name, self._example
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__getstate__())
         made._build(self.layers, dtype)
         return made
 
-    def derivatives(self) -> list[Derivative]:
-        """One derivative per layer, without memory yet."""
-        return [layer.derivative_of(self.dtype) for layer in self.layers]
-
-    def chain_problem(self) -> ChainProblem:
-        """The Jacobian as a chain of factors with this network's exact costs; see :func:`autodiff.chain.bracket`.
-
-        Structure is counted as it is: a diagonal costs its size, a dense layer's derivative is a scaled matrix that
-        needs no accumulation. Costs are multiply-adds, memory is bytes.
-        """
-        factors = []
-        for derivative in self.derivatives():
-            cost, (m, n) = derivative.cost, derivative.shape
-            factors.append(Factor(n, m, max(cost.tangent, 1), max(cost.cotangent, 1), cost.memory, cost.dense))
-        return ChainProblem(factors)
-
     def example_input(self, seed: int = 0) -> Array:
         """An input (n,) that the network is meant for: the problem's own data, else standard normal numbers."""
-        dtype = self.dtype if self.dtype in FLOATS else np.dtype(np.float64)
         if self._example is not None:
-            return self._example.astype(dtype)
-        return np.random.default_rng(seed).standard_normal(self.n).astype(dtype)
+            return self._example.astype(self.dtype)
+        return np.random.default_rng(seed).standard_normal(self.n).astype(self.dtype)
 
     def __repr__(self) -> str:
         sizes = " -> ".join(str(size) for size in [self.n, *(layer.m for layer in self.layers)])
@@ -206,8 +210,18 @@ def _chain(layers: list[Layer]) -> list[Layer]:
             layer = _settle(layer, index, chained[-1])
         elif not layer.n:
             raise InputError(f"layer 0 ({layer.kind}) does not say how many inputs it takes; give it a size")
+        _check_params(layer, index)
         chained.append(layer)
     return chained
+
+
+def _check_params(layer: Layer, index: int) -> None:
+    place = f"layer {index} ({layer.kind})"
+    if not isinstance(layer.params, tuple) or not all(isinstance(array, np.ndarray) for array in layer.params):
+        raise InputError(f"{place} has params that are {type(layer.params).__name__}; expected a tuple of NumPy arrays")
+    for number, array in enumerate(layer.params):
+        if array.dtype not in FLOATS:
+            raise DTypeError(f"{place} has params[{number}] of {array.dtype}; make them floats, .astype(np.float64)")
 
 
 def _settle(layer: Layer, index: int, before: Layer) -> Layer:

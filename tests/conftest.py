@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import os
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,6 +12,15 @@ from hypothesis import settings
 
 import autodiff as ad
 from autodiff.layers import ACTIVATIONS, Batched, CrossEntropy, Dense, Elementwise, Misfit, Peaks, SquaredError
+from autodiff.machine.rates import kept
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """No test looks at the user's rates; those of this process are a typical machine's."""
+    os.environ["AUTODIFF_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    kept()
+
 
 settings.register_profile("default", deadline=None, max_examples=40)
 settings.load_profile("default")
@@ -50,9 +61,48 @@ def layer(request):
     return LAYERS[request.param]
 
 
-@pytest.fixture(
-    params=["forward", "reverse", "mixed", "explicit-forward", "explicit-reverse", "explicit-optimal", "complex-step"]
-)
+ORDERS = ["forward", "reverse", "mixed", "explicit-forward", "explicit-reverse", "explicit-optimal"]
+ORDERS += ["reverse-checkpointed"]
+PROGRAMS = [*ORDERS, *(f"compiled-{order}" for order in ORDERS)]  #: every engine that writes a program
+BLOCKS = ["forward(chunk=1)", "forward(chunk=2)", "reverse(chunk=1)", "reverse(chunk=2)"]
+
+
+def every_wrt(network):
+    return ("input", "params") if network.params.size else ("input",)
+
+
+def allocated(run, x, seed=None):
+    """The most bytes that one of many runs has allocated at a time, its result given."""
+    out = np.empty(run.shape, run.network.dtype)
+    run(x, seed, out)
+    tracemalloc.start()
+    try:
+        run(x, seed, out)
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        run(x, seed, out)
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+def peak_bytes(prepare, x):
+    """Bytes of the arrays that a prepared run holds, and the most that a run allocates, its result included."""
+    tracemalloc.start()
+    try:
+        run = prepare()
+        arrays = tracemalloc.DomainFilter(inclusive=True, domain=np.lib.tracemalloc_domain)
+        held = sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces([arrays]).traces)
+        run(x)
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        run(x)
+        return held + tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.fixture(params=[*PROGRAMS, "auto", "complex-step"])
 def analytic(request):
     """Engines that are exact up to rounding."""
     return ad.engine(request.param)

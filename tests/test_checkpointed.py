@@ -1,27 +1,26 @@
 """Checkpointed reverse mode: revolve's schedule, reverse's results, and the memory that was promised."""
 
+import contextlib
+import gc
 import itertools
 import time
-import tracemalloc
 
 import numpy as np
 import pytest
+from conftest import allocated, every_wrt, peak_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
 import autodiff as ad
-from autodiff.bench.measure import peak_bytes
-from autodiff.engines.base import BUFFER
-from autodiff.engines.checkpointed import Advance, ReverseCheckpointed, Store, Turn, advances, schedule
+from autodiff.engines.checkpointed import ReverseCheckpointed
+from autodiff.engines.revolve import Advance, Store, Turn, advances, schedule, useful
+from autodiff.engines.running import compiled
 from autodiff.layers import Batched
 from autodiff.problems import families
 from autodiff.testing import check_engine, relative_error
 
 LAYERS, CHECKPOINTS = 60, 12
-
-
-def every_wrt(network):
-    return ("input", "params") if network.params.size else ("input",)
+CompiledCheckpointed = compiled(ReverseCheckpointed)
 
 
 def optimum():
@@ -56,6 +55,12 @@ def test_closed_form_at_its_ends():
     assert advances(10, 3) == 15
 
 
+def test_useful_checkpoints_are_all_that_make_a_difference():
+    for layers, checkpoints in itertools.product(range(1, 20), range(1, 25)):
+        assert schedule(layers, checkpoints) == schedule(layers, useful(layers, checkpoints))
+    assert [useful(layers, 10) for layers in (1, 2, 5, 11, 12)] == [1, 1, 4, 10, 10]
+
+
 @given(st.integers(1, 400), st.integers(1, 40))
 def test_schedule_can_be_executed(layers, checkpoints):
     slots, running, turned = {0: 0}, None, []
@@ -87,21 +92,23 @@ def test_deep_schedules_are_found_fast(checkpoints):
 
 def agree(network, engine, wrt="input"):
     """Jacobian and vjp, twice over the same memory, against ``reverse``."""
-    for operation, seeds in (("jacobian", 1), ("vjp", 1), ("vjp", 3)):
+    for operation, seeds in (("jacobian", 1), ("vjp", 3)):
         run = engine.prepare(network, wrt, operation=operation, seeds=seeds)
         reference = ad.engine("reverse").prepare(network, wrt, operation=operation, seeds=seeds)
         for point in (1, 2):
             x = network.example_input(point)
             U = np.random.default_rng(point).standard_normal((seeds, network.m)) if operation == "vjp" else None
             assert relative_error(run(x, U), reference(x, U)) < 1e-13
+            np.testing.assert_array_equal(run.value, reference.value)
 
 
 @pytest.mark.parametrize("family", sorted(families()))
-@pytest.mark.parametrize("checkpoints", [None, 1, 2, 3])
+@pytest.mark.parametrize("checkpoints", [None, 1, 3])
 def test_families_agree_with_reverse(family, checkpoints):
     network = families()[family].small()
     for wrt in every_wrt(network):
-        agree(network, ReverseCheckpointed(checkpoints), wrt)
+        for engine in (ReverseCheckpointed, CompiledCheckpointed):
+            agree(network, engine(checkpoints), wrt)
 
 
 def uneven(depth, seed=0):
@@ -122,9 +129,9 @@ def uneven(depth, seed=0):
     return ad.Network(layers[:depth])
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 7, 11, 16, 23, 40])
+@pytest.mark.parametrize("depth", [1, 2, 3, 4, 6, 11, 17])
 def test_depths_agree_with_reverse(depth):
-    for checkpoints in range(1, 9):
+    for checkpoints in {1, 3, max(depth - 2, 1)}:
         for network in (ad.problems.mlp(4, 3, depth, 5), uneven(depth)):
             for wrt in every_wrt(network):
                 agree(network, ReverseCheckpointed(checkpoints), wrt)
@@ -134,9 +141,18 @@ def test_check_engine():
     check_engine(ReverseCheckpointed())
 
 
-def test_the_default_is_the_logarithm_of_the_depth():
-    for depth, expected in ((1, 1), (2, 1), (3, 2), (7, 3), (8, 4), (63, 6), (64, 7)):
-        assert ReverseCheckpointed().prepare(ad.problems.mlp(2, 1, depth, 2)).checkpoints == expected
+@pytest.mark.parametrize(("depth", "checkpoints"), [(1, 1), (2, 1), (3, 2), (7, 3), (8, 4), (63, 6), (64, 7)])
+def test_the_default_is_the_logarithm_of_the_depth(depth, checkpoints):
+    network = ad.problems.mlp(2, 1, depth, 2)
+    found, expected = (one.layout(network) for one in (ReverseCheckpointed(), ReverseCheckpointed(checkpoints)))
+    assert (found.work, found.nbytes) == (expected.work, expected.nbytes)
+    assert evaluations(found, np.tanh) == depth - 1 + sum(advances_below(depth, checkpoints))
+
+
+def advances_below(depth, checkpoints):
+    """Of each layer but the last, how often it is advanced over."""
+    made = [action for action in schedule(depth, checkpoints) if isinstance(action, Advance)]
+    return [sum(one.start <= layer < one.stop for one in made) for layer in range(depth)]
 
 
 def test_float32():
@@ -156,44 +172,29 @@ def front(depth, below):
     return ad.Network(layers)
 
 
+def evaluations(run, *ufuncs):
+    """How often layers are evaluated, by the functions that stand in each of them once."""
+    return sum(one.ufunc in ufuncs for one in run.program.code.instructions)
+
+
 @pytest.mark.parametrize("below", [1, 4, 9, 10])
 def test_layers_below_the_parameters_are_only_advanced(below):
     network = front(11, below)
     for checkpoints in (1, 2, 5, 20):
         agree(network, ReverseCheckpointed(checkpoints), "params")
-        run = ReverseCheckpointed(checkpoints).prepare(network, "params")
-        calls = count_calls(run)
-        run(network.example_input())
-        assert calls == {"value": below + advances(11 - below, checkpoints), "at": 11 - below}
-
-
-def count_calls(run):
-    calls = {"value": 0, "at": 0}
-
-    def wrap(derivative, name):
-        method = getattr(derivative, name)
-
-        def wrapped(x):
-            calls[name] += 1
-            return method(x)
-
-        setattr(derivative, name, wrapped)
-
-    for derivative, name in itertools.product(run.chain, calls):
-        wrap(derivative, name)
-    return calls
+        run = ReverseCheckpointed(checkpoints).layout(network, "params")
+        assert evaluations(run, np.sin) == below
+        assert evaluations(run, np.tanh) == advances(11 - below, checkpoints) + 11 - below
 
 
 @pytest.mark.parametrize("wrt", ["input", "params"])
 @pytest.mark.parametrize("depth", [1, 2, 5, 17, 40])
 def test_evaluations_are_the_optimum(depth, wrt):
-    network = ad.problems.mlp(3, 2, depth, 4)
-    for checkpoints in range(1, 9):
-        run = ReverseCheckpointed(checkpoints).prepare(network, wrt)
-        calls = count_calls(run)
-        run(network.example_input())
-        assert calls == {"value": advances(depth, checkpoints), "at": depth}
-        assert sum(run.advanced()) == advances(depth, checkpoints)
+    """Every layer once where it is turned, and the fewest advances."""
+    network = dense([3, *[4] * (depth - 1), 2])
+    for checkpoints in (*range(1, 7), 39):
+        run = ReverseCheckpointed(checkpoints).layout(network, wrt)
+        assert evaluations(run, np.tanh) == advances(depth, checkpoints) + depth
 
 
 def test_work_is_what_a_run_does():
@@ -208,24 +209,14 @@ def test_work_is_what_a_run_does():
 @pytest.mark.parametrize("wrt", ["input", "params"])
 @pytest.mark.parametrize("checkpoints", [1, 4])
 def test_a_run_allocates_nothing_but_the_result(wrt, checkpoints):
-    network = ad.problems.mlp(64, 64, 12, 64)
-    run = ReverseCheckpointed(checkpoints).prepare(network, wrt)
-    x, out = network.example_input(), np.empty(run.shape)
-    run(x, out=out)
-    tracemalloc.start()
-    try:
-        run(x, out=out)
-        tracemalloc.reset_peak()
-        before = tracemalloc.get_traced_memory()[0]
-        run(x, out=out)
-        grown = tracemalloc.get_traced_memory()[1] - before
-    finally:
-        tracemalloc.stop()
-    assert grown < 3 * 8 * BUFFER + 4096 < 64 * 64 * 8
+    network = ad.problems.mlp(64, 64, 6, 64)
+    x = network.example_input()
+    assert allocated(ReverseCheckpointed(checkpoints).prepare(network, wrt), x) < 4 * 8 * 512
+    assert allocated(CompiledCheckpointed(checkpoints).prepare(network, wrt), x) < 512
 
 
 def peak(engine, network, wrt="input"):
-    return peak_bytes(lambda: engine.prepare(network, wrt), network.example_input(), None)
+    return peak_bytes(lambda: engine.prepare(network, wrt), network.example_input())
 
 
 def stated(engine, network, wrt="input"):
@@ -234,11 +225,14 @@ def stated(engine, network, wrt="input"):
 
 
 @pytest.mark.parametrize("wrt", ["input", "params"])
-@pytest.mark.parametrize("checkpoints", [None, 1, 2, 7, 24])
+@pytest.mark.parametrize("checkpoints", [None, 1, 7])
 def test_stated_bytes_are_allocated_bytes(wrt, checkpoints):
     engine = ReverseCheckpointed(checkpoints)
-    uneven_sizes = [200, 900, 300, 1500, 500, 2000, 100, 700] * 3
-    for network in (ad.problems.mlp(48, 40, 24, 56), dense([*uneven_sizes, 1])):
+    if wrt == "input":
+        networks = [ad.problems.mlp(160, 120, 8, 160), wide(12, 8192)]
+    else:
+        networks = [ad.problems.mlp(24, 20, 8, 32), dense([20, 90, 30, 150, 50, 200, 10, 70, 5])]
+    for network in networks:
         assert peak(engine, network, wrt) == pytest.approx(stated(engine, network, wrt), rel=0.1)
 
 
@@ -247,81 +241,94 @@ def dense(sizes):
     return ad.Network([ad.Dense(np.full((m, n), 1.0 / n), None, "tanh") for n, m in itertools.pairwise(sizes)])
 
 
-def test_a_slot_is_as_large_as_the_largest_state_it_holds():
-    sizes = [3, 50, 7, 40, 9, 30, 11, 20, 5, 1]
-    network = dense(sizes)
-    for checkpoints in range(1, 10):
-        held = {}
-        for action in schedule(9, checkpoints):
-            if isinstance(action, Store):
-                held[action.slot] = max(held.get(action.slot, 0), sizes[action.state])
-        run = ReverseCheckpointed(checkpoints).layout(network)
-        assert run.nbytes - ReverseCheckpointed(1).layout(network).nbytes == 8 * sum(held.values())
-
-
 def wide(depth, width=1024):
     """A deep chain whose states are large beside Python's own objects, and which has no weights to speak of."""
     return ad.Network([ad.Elementwise("sin", width) for _ in range(depth)] + [ad.SquaredError(np.zeros(width))])
 
 
+def test_more_states_take_more_memory_and_less_work():
+    network = wide(32)
+    runs = [ReverseCheckpointed(checkpoints).layout(network) for checkpoints in (1, 2, 3, 5, 8, 13, 21, 32)]
+    for few, more in itertools.pairwise(runs):
+        assert few.nbytes < more.nbytes
+        assert few.work.transcendental > more.work.transcendental
+    reverse = ad.engine("reverse").layout(network)
+    assert runs[0].nbytes < reverse.nbytes / 4
+    assert runs[-1].nbytes < 1.1 * reverse.nbytes
+
+
+def collected(run):
+    """The run, and nothing left of the programs that were only tried."""
+    gc.collect()
+    return run
+
+
 @pytest.mark.parametrize("wrt", ["input", "params"])
 def test_the_memory_limit_is_used_and_kept(wrt):
-    network = wide(31, 8192) if wrt == "input" else ad.problems.mlp(256, 1, 32, 256)
-    least, most = (stated(ReverseCheckpointed(checkpoints), network, wrt) for checkpoints in (1, 32))
-    for limit in np.linspace(least, most, 7).astype(int).tolist():
+    network = wide(15, 8192) if wrt == "input" else ad.problems.mlp(64, 1, 16, 64)
+    x = network.example_input()
+    needs = [stated(ReverseCheckpointed(checkpoints), network, wrt) for checkpoints in range(1, 16)]
+    for limit in np.linspace(needs[0], max(needs), 5).astype(int).tolist():
         engine = ReverseCheckpointed(memory=limit)
         run = engine.layout(network, wrt)
-        assert run.nbytes + run.result_nbytes <= limit
-        if run.checkpoints < 31:
-            assert stated(ReverseCheckpointed(run.checkpoints + 1), network, wrt) > limit
-        assert run.checkpoints == ReverseCheckpointed(run.checkpoints).layout(network, wrt).checkpoints
-        assert peak(engine, network, wrt) <= 1.01 * limit
-    assert ReverseCheckpointed(memory=10**12).layout(network, wrt).checkpoints == 31
+        found = run.nbytes + run.result_nbytes
+        assert found == max(one for one in needs if one <= limit)
+        run.allocate()
+        if wrt == "input":
+            assert peak_bytes(lambda engine=engine: collected(engine.prepare(network)), x) <= 1.05 * limit
+        assert relative_error(run(x), ad.jacobian(network, x, "reverse", wrt)) < 1e-13
+    assert stated(ReverseCheckpointed(memory=10**12), network, wrt) == needs[-1]
 
 
 def test_the_memory_limit_with_uneven_states():
-    """One wide state makes more slots take less memory where they leave it out; the most that fit is still found."""
-    spiked = [dense([2] * place + [50] + [2] * (14 - place)) for place in range(1, 14)]
+    """One wide state makes more slots take less memory where they leave it out; the limit is kept, or refused."""
+    spiked = [dense([2] * place + [50] + [2] * (9 - place)) for place in range(1, 9, 3)]
     fell = 0
-    for network, wrt in itertools.product((uneven(23), uneven(30, seed=5), front(14, 4), *spiked), ("input", "params")):
-        needs = {c: stated(ReverseCheckpointed(c), network, wrt) for c in range(1, network.depth)}
-        for limit in sorted(set(needs.values())):
-            run = ReverseCheckpointed(memory=limit).layout(network, wrt)
-            expected = max(c for c, bytes_ in needs.items() if bytes_ <= limit)
-            assert run.checkpoints == min(expected, max(run.turned - 1, 1))
-        fell += any(more < less for less, more in itertools.pairwise(needs.values()))
+    for network, wrt in itertools.product((uneven(9), *spiked), ("input", "params")):
+        needs = [stated(ReverseCheckpointed(c), network, wrt) for c in range(1, network.depth)]
+        for limit in sorted(set(needs)):
+            if limit >= needs[0]:
+                assert stated(ReverseCheckpointed(memory=limit), network, wrt) <= limit
+            else:
+                fell += 1
+                with contextlib.suppress(ad.InputError):  # that one checkpoint takes more
+                    assert stated(ReverseCheckpointed(memory=limit), network, wrt) <= limit
     assert fell
 
 
 @pytest.mark.parametrize("wrt", ["input", "params"])
 def test_a_limit_below_the_least_names_the_least(wrt):
-    for network in (ad.problems.mlp(5, 2, 9, 6), front(11, 4)):
-        least = stated(ReverseCheckpointed(1), network, wrt)
-        with pytest.raises(ad.InputError, match=f"one checkpoint takes {least:,} bytes.*memory is {least - 1:,}"):
-            ReverseCheckpointed(memory=least - 1).layout(network, wrt)
-        assert ReverseCheckpointed(memory=least).layout(network, wrt).checkpoints == 1
+    network = ad.problems.mlp(6, 6, 9, 6)
+    needs = [stated(ReverseCheckpointed(checkpoints), network, wrt) for checkpoints in range(1, 9)]
+    limit = min(needs) - 1
+    with pytest.raises(ad.InputError, match=f"one checkpoint takes {needs[0]:,} bytes.*memory is {limit:,}"):
+        ReverseCheckpointed(memory=limit).layout(network, wrt)
+    assert stated(ReverseCheckpointed(memory=needs[0]), network, wrt) <= needs[0]
 
 
-def test_the_memory_limit_is_settled_fast_on_a_deep_chain():
-    network = ad.Network([ad.Elementwise("sin", 2)] * 10_000)
-    run = ReverseCheckpointed(memory=20_000).layout(network)
-    assert run.checkpoints == 1 + (20_000 - run.fixed_nbytes - run.result_nbytes) // 16
-    alternating = dense([2, 32] * 500 + [1])
+@pytest.mark.parametrize("last", [[], [ad.SquaredError(np.zeros(1024))]])
+def test_memory_grows_like_the_logarithm_of_the_depth(last):
+    """In a chain of diagonals too, whose product is one diagonal, and no engine keeps the factors."""
+    layers, state = [ad.Elementwise("sin", 1024)], 1024 * 8
+    networks = {depth: ad.Network([*layers * depth, *last]) for depth in (16, 64, 256)}
+    held = {
+        name: [ad.engine(name).layout(network).nbytes for network in networks.values()]
+        for name in ("forward", "reverse", "reverse-checkpointed", "compiled-reverse-checkpointed")
+    }
+    assert len(set(held["forward"])) == 1
+    assert [b - a for a, b in itertools.pairwise(held["reverse"])] == [48 * state, 192 * state]
+    for name in ("reverse-checkpointed", "compiled-reverse-checkpointed"):
+        assert [b - a for a, b in itertools.pairwise(held[name])] == [2 * state, 2 * state]
+        assert held[name][-1] < held["reverse"][-1] / 15
+
+
+def test_a_deep_chain_is_written_fast():
+    network = ad.Network([ad.Elementwise("sin", 64)] * 300)
     start = time.process_time()
-    for limit in (10_000, 50_000, 100_000):
-        ReverseCheckpointed(memory=limit).layout(alternating)
-    assert time.process_time() - start < 5.0
-
-
-def test_memory_grows_like_the_logarithm_of_the_depth():
-    depths, state = (16, 64, 256), 1024 * 8
-    found = [peak(ReverseCheckpointed(), wide(depth)) for depth in depths]
-    reverse = [peak(ad.engine("reverse"), wide(depth)) for depth in depths]
-    for (less, more), (low, high) in zip(itertools.pairwise(found), itertools.pairwise(depths), strict=True):
-        assert more - less == pytest.approx((high.bit_length() - low.bit_length()) * state, rel=0.1)
-    for (less, more), (low, high) in zip(itertools.pairwise(reverse), itertools.pairwise(depths), strict=True):
-        assert more - less == pytest.approx((high - low) * state, rel=0.1)
-    assert reverse[-1] > 15 * found[-1]
+    run = ReverseCheckpointed().layout(network)
+    limited = ReverseCheckpointed(memory=50_000).layout(network)
+    assert time.process_time() - start < 10.0
+    assert run.nbytes < 20 * 64 * 8 < limited.nbytes + limited.result_nbytes <= 50_000
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import time
 import pandas as pd
 import pytest
 
+import autodiff as ad
+
 TINY = """
 name = "tiny"
 problem = "mlp"
@@ -133,6 +135,17 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path):
         (["plan", "mlp(n=)"], "cannot be read; write it like mlp"),
         (["plan", "nowhere:net"], "nowhere:net cannot be loaded: ModuleNotFoundError"),
         (["plan", "missing.json"], "cannot read the chain missing.json"),
+        (["plan", "product(n=3)", "--wrt", "weights"], "'weights' is not one of 'input', 'params'"),
+        (["plan", "digits_loss()", "--memory", "1MiB"], "--wrt params has none to choose"),
+        (["plan", "curve_fit()", "--wrt", "params"], "curve_fit has no parameters to differentiate"),
+        (["show", "autoencodr(n=4)"], "unknown problem 'autoencodr'; did you mean autoencoder"),
+        (["show", "missing.json"], "cannot read the chain missing.json"),
+        (["show", "product(n=3)", "--engine", "revers"], "unknown engine 'revers'; did you mean reverse"),
+        (["show", "product(n=3)", "-e", "jax-forward"], "engine jax-forward writes no program that could be shown"),
+        (["show", "product(n=3)", "-e", "finite-difference"], "engine finite-difference writes no program"),
+        (["show", "product(n=3)", "--operation", "hessian"], "'hessian' is not one of 'jacobian', 'gradient'"),
+        (["show", "product(n=3)", "--operation", "jvp"], "reverse pulls cotangents and would need"),
+        (["show", "product(n=3, m=2)", "--operation", "gradient"], "a gradient needs one output, product has 2"),
         (["plan", "mlp(n=4, m=1, depth=2)", "--memory", "much"], "expected an integer, or bytes such as 64MiB"),
         (["bench", "--threads", "4096"], "--threads is 4096; this process may use 1 to"),
         (["bench", "--quick", "--full"], "--quick and --full exclude each other"),
@@ -164,6 +177,8 @@ def test_plans(tmp_path):
     for name in ("net:net", "net:make"):
         found = json.loads(autodiff("plan", name, "--json", cwd=tmp_path).stdout)
         assert found["cost"] <= found["forward_cost"]
+        assert [one["name"] for one in found["orders"]] == ["plan", "forward", "reverse"]
+        assert all(one["seconds"] > 0 for one in found["orders"])
     (tmp_path / "chain.txt").write_text("2\n3 4 12\n2 3 6\n")
     assert autodiff("plan", "chain.txt", "--memory", "1KiB", cwd=tmp_path).returncode == 0
     (tmp_path / "broken.txt").write_text("2\n3 4 12\n2 x 6\n")
@@ -174,9 +189,57 @@ def test_plans(tmp_path):
     assert wrong.returncode == 2
 
 
+def test_plans_of_a_loss_are_of_its_parameters(called):
+    status, said = called("plan", "digits_loss(samples=8)")
+    assert status == 0
+    assert "with respect to its parameters" in said
+    assert "here it is reverse" in said
+    found = json.loads(called("plan", "digits_loss(samples=8)", "--json")[1])
+    assert (found["wrt"], [one["name"] for one in found["orders"]]) == ("params", ["forward", "reverse"])
+    network = ad.problems.digits_loss(samples=8)
+    for one in found["orders"]:
+        assert one["multiply_adds"] == ad.engine(one["name"]).layout(network, "params").work.fma
+    status, said = called("plan", "digits_loss(samples=8)", "--wrt", "input", "--memory", "64MiB")
+    assert status == 0
+    assert "1 x 512" in said
+    assert "memory limit 67,108,864" in said
+    status, said = called("plan", "mlp(n=3, m=2, depth=2)", "--wrt", "params")
+    assert status == 0
+    assert "forward" in said
+
+
+def test_chains_have_no_parameters_and_no_program(called, tmp_path):
+    (tmp_path / "chain.txt").write_text("2\n3 4 12\n2 3 6\n")
+    assert called("plan", "chain.txt", "--wrt", "params")[0] == 2
+    status, said = called("show", "chain.txt")
+    assert (status, said.count("\n")) == (2, 1)
+    assert "a chain file holds sizes and costs" in said
+
+
+def test_shows(called):
+    status, said = called("show", "product(n=128)")
+    assert status == 0
+    assert "(1 x 128)(128 x 128) -> (1 x 128)" in said
+    status, said = called("show", "product(n=128)", "--engine", "forward", "--values")
+    assert status == 0
+    assert "(128 x 128)(128 x 128) -> (128 x 128)" in said
+    result = ad.jacobian(network := ad.problems.product(128), network.example_input())
+    assert f"min {result.min():.4g}, mean {result.mean():.4g}, max {result.max():.4g}" in said
+    status, said = called("show", "mlp(n=3, m=1, depth=40)")
+    assert (status, "instructions with" in said) == (0, True)
+    status, said = called("show", "mlp(n=3, m=1, depth=40)", "--all")
+    assert (status, "instructions with" in said) == (0, False)
+    for more in ("--operation=vjp", "--operation=value", "-e=compiled-mixed", "-e=forward(chunk=2)", "-e=auto"):
+        status, said = called("show", "mlp(n=3, m=2, depth=2)", "--values", *more.split("=", 1))
+        assert status == 0, said
+        assert "-> result" in said
+    status, said = called("show", "digits_loss(samples=4)")
+    assert (status, "jacobian with respect to the parameters" in said) == (0, True)
+
+
 def test_help_and_version(tmp_path):
     assert "0 done, 1 the work failed" in autodiff("--help", cwd=tmp_path).stdout
-    for command in ("bench", "report", "plan", "env"):
+    for command in ("bench", "report", "plan", "show", "env"):
         assert autodiff(command, "--help", cwd=tmp_path).returncode == 0
     assert autodiff("--version", cwd=tmp_path).stdout.startswith("autodiff ")
     found = json.loads(autodiff("env", "--json", cwd=tmp_path).stdout)

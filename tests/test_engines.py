@@ -1,38 +1,111 @@
-"""Engines: they agree with complex steps and with each other, and keep their promises about memory."""
+"""Engines: right by complex steps, equal to the bit across executors, and true in what they count and hold."""
 
+import functools
 import itertools
 import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from conftest import BLOCKS, ORDERS, PROGRAMS, allocated, every_wrt, peak_bytes
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autodiff as ad
-from autodiff.bench.measure import peak_bytes
-from autodiff.engines.base import BUFFER
-from autodiff.layers.elementwise import Diagonal
-from autodiff.layers.work import passes
+from autodiff.executors.lockstep import lockstep
+from autodiff.executors.numpy import NumpyExecutor
+from autodiff.primitives.table import PRIMITIVES
 from autodiff.problems import families
-from autodiff.testing import check_engine, check_layer, reference_product, relative_error
+from autodiff.program.program import Program
+from autodiff.testing import check_engine, reference_product, relative_error
 
-NUMPY = ["forward", "reverse", "mixed", "auto", "explicit-forward", "explicit-reverse", "explicit-optimal"]
-NUMPY += ["finite-difference", "complex-step"]
 FAMILIES = sorted(families())
+PRODUCTS = {"forward": "jvp", "mixed": "jvp", "reverse": "vjp", "reverse-checkpointed": "vjp"}
+few = settings(max_examples=15)
 
 
-def every_wrt(network):
-    return ("input", "params") if network.params.size else ("input",)
+def reference(network, x, wrt):
+    """The whole Jacobian by complex steps."""
+    return reference_product(network, x, np.eye(network.variables(wrt)), wrt)
+
+
+@functools.cache
+def family_case(family):
+    """A small network, a point, and what is right there: by ``wrt`` the Jacobian, and the value."""
+    network = families()[family].small()
+    x = network.example_input(1)
+    return network, x, {wrt: reference(network, x, wrt) for wrt in every_wrt(network)}, network(x)
+
+
+def seed_for(network, wrt, operation, seeds=3):
+    shape = {"jvp": (network.variables(wrt), seeds), "vjp": (seeds, network.m)}.get(operation)
+    return None if shape is None else np.random.default_rng(0).standard_normal(shape).astype(network.dtype)
+
+
+def operations(name, network, wrt):
+    """What an engine can do here, besides a gradient."""
+    engine = ad.engine(name)
+    return [one for one in ("jacobian", "jvp", "vjp", "value") if not engine.supports(network, wrt, one)]
+
+
+def run_twice(run, x, seed):
+    """The second result, into memory that was full of NaN."""
+    run(x, seed)
+    return run(x, seed, np.full(run.shape, np.nan, run.network.dtype))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_analytic_engines_agree_with_complex_step(analytic, family):
-    network = families()[family].small()
+@pytest.mark.parametrize("name", [*PROGRAMS, *BLOCKS, "compiled-forward(chunk=2)", "compiled-reverse(chunk=2)", "auto"])
+def test_every_engine_agrees_with_complex_steps(name, family):
+    network, x, references, value = family_case(family)
+    for wrt, J in references.items():
+        for operation in operations(name, network, wrt):
+            run = ad.engine(name).prepare(network, wrt, operation=operation, seeds=3)
+            seed = seed_for(network, wrt, operation)
+            found = run_twice(run, x, seed)
+            expected = {"jacobian": J, "value": value}
+            if seed is not None:
+                expected |= {"jvp": J @ seed} if operation == "jvp" else {"vjp": seed @ J}
+            assert relative_error(found, expected[operation]) < 1e-12
+            if operation != "value":
+                np.testing.assert_allclose(run.value, value, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", [*ORDERS, "compiled-forward", "compiled-reverse", "forward(chunk=2)"])
+def test_single_precision(name, family):
+    network, x, references, _ = family_case(family)
+    for wrt, J in references.items():
+        run = ad.engine(name).prepare(network, wrt, dtype=np.float32)
+        found = run(x.astype(np.float32))
+        assert found.dtype == run.value.dtype == np.float32
+        assert relative_error(found, J) < 1e-4
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", [*ORDERS, "reverse(chunk=2)"])
+def test_executors_in_lockstep(name, family):
+    """The compiled executor gives NumPy's bits, instruction by instruction."""
+    network, x, *_ = family_case(family)
+    for dtype, wrt in itertools.product((np.float64, np.float32), every_wrt(network)):
+        program = ad.engine(name).layout(network, wrt, dtype).program
+        lockstep(program.code, program.elements, x.astype(dtype), None)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", [*ORDERS, "forward(chunk=24)", "reverse(chunk=7)"])
+def test_executors_agree_to_the_bit(name, dtype):
+    """Beyond NumPy's buffers and unrolled loops, through the public face."""
+    network = ad.problems.mlp(70, 33, 3, 40).astype(dtype)
     x = network.example_input(1)
-    for wrt in every_wrt(network):
-        J = analytic.prepare(network, wrt=wrt)(x)
-        assert J.shape == (network.m, network.variables(wrt))
-        assert relative_error(J, ad.jacobian(network, x, "complex-step", wrt)) < 1e-12
+    for wrt in ("input",) if name.startswith("forward(") else ("input", "params"):
+        for operation in ("jacobian", PRODUCTS.get(name, "jacobian")):
+            seed = seed_for(network, wrt, operation, 5)
+            found = []
+            for executor in ("", "compiled-"):
+                run = ad.engine(executor + name).prepare(network, wrt, operation=operation, seeds=5)
+                found.append((run(x, seed).tobytes(), run.value.tobytes()))
+            if name != "mixed":  # which chooses by its executor's rates
+                assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -48,21 +121,12 @@ def test_shipped_sizes_agree_with_complex_steps(family):
     for wrt in every_wrt(network):
         V = rng.standard_normal((network.variables(wrt), 3))
         expected = reference_product(network, x, V, wrt)
-        for name in ("forward", "reverse", "mixed"):
+        names = ("forward", "reverse", "mixed") if network.n < 1000 or wrt == "params" else ("reverse", "mixed")
+        for name in names:
             assert relative_error(ad.jacobian(network, x, name, wrt) @ V, expected) < 1e-12
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_single_precision(analytic, family):
-    network = families()[family].small()
-    x = network.example_input(1)
-    for wrt in every_wrt(network):
-        J = analytic.prepare(network, wrt=wrt, dtype=np.float32)(x.astype(np.float32))
-        assert J.dtype == np.float32
-        assert relative_error(J, ad.jacobian(network, x, "complex-step", wrt)) < 1e-4
-
-
-@pytest.mark.parametrize("name", NUMPY)
+@pytest.mark.parametrize("name", ["forward", "compiled-reverse", "auto", "finite-difference", "complex-step"])
 def test_check_engine(name):
     check_engine(name)
 
@@ -75,32 +139,67 @@ def test_finite_differences_are_close():
         assert 0 < error < 1e-8
 
 
-@given(
-    st.lists(st.integers(1, 6), min_size=2, max_size=5),
-    st.sampled_from(["tanh", "relu", "sin", "identity"]),
-    st.integers(0, 10**6),
-    st.booleans(),
-)
-def test_associativity(sizes, activation, seed, elementwise):
-    """Right to left, left to right and the plain product of dense Jacobians are the same matrix."""
-    rng = np.random.default_rng(seed)
+# -- chains
+
+
+@st.composite
+def chains(draw):
+    """A network of dense and elementwise layers of any sizes, and a point."""
+    sizes = draw(st.lists(st.integers(1, 6), min_size=2, max_size=6))
+    phi = st.sampled_from(["tanh", "relu", "sin", "identity", "softplus", "square"])
+    rng = np.random.default_rng(draw(st.integers(0, 10**6)))
     layers = []
     for n, m in itertools.pairwise(sizes):
-        layers.append(ad.Dense(rng.standard_normal((m, n)), rng.standard_normal(m)))
-        layers += [ad.Elementwise(activation)] * elementwise
+        b = rng.standard_normal(m) if draw(st.booleans()) else None
+        layers.append(ad.Dense(rng.standard_normal((m, n)) / np.sqrt(n), b, draw(phi)))
+        layers += [ad.Elementwise(draw(phi))] * draw(st.integers(0, 2))
     network = ad.Network(layers)
-    x = rng.standard_normal(network.n)
+    return network, network.example_input(int(rng.integers(10**6)))
+
+
+@few
+@given(chains(), st.sampled_from([*ORDERS, *BLOCKS, "compiled-forward", "compiled-reverse"]))
+def test_any_chain(chain, name):
+    """Every order of multiplication gives the plain product of the layers' own Jacobians."""
+    network, x = chain
     J, point = np.eye(network.n), x
     for layer in network.layers:
-        derivative = layer.derivative()
-        point = derivative.at(point).copy()
-        J = derivative.dense() @ J
-    for name in ("forward", "reverse", "explicit-forward", "explicit-reverse"):
-        np.testing.assert_allclose(ad.jacobian(network, x, name), J, rtol=1e-10, atol=1e-12)
-    forward, reverse = (ad.jacobian(network, x, name, wrt="params") for name in ("forward", "reverse"))
-    np.testing.assert_allclose(forward, reverse, rtol=1e-10, atol=1e-12)
+        J = reference(ad.Network([layer]), point, "input") @ J
+        point = layer(point)
+    np.testing.assert_allclose(ad.jacobian(network, x, name), J, rtol=1e-10, atol=1e-12)
+    expected = reference(network, x, "params")
+    np.testing.assert_allclose(ad.jacobian(network, x, name, wrt="params"), expected, rtol=1e-10, atol=1e-12)
 
 
+@few
+@given(chains(), st.sampled_from([*ORDERS, *BLOCKS]), st.sampled_from(["input", "params"]))
+def test_memory_is_shared_by_what_never_meets(chain, name, wrt):
+    """With a place of its own for every array a program gives the same, and none reads what it has not written."""
+    network, x = chain
+    program = ad.engine(name).layout(network, wrt).program
+    results = []
+    for reuse in (True, False):
+        laid = Program.of(program.code, reuse=reuse)
+        assert reuse is False or laid.nbytes == program.nbytes
+        executor = NumpyExecutor(laid.code, laid.elements)
+        executor.memory[:] = np.nan
+        out = np.full((network.m, network.variables(wrt)), np.nan)
+        executor.run(x, None, out)
+        results.append((out, executor.value.copy(), laid.elements))
+    (shared, value, few_), (own, other, many) = results
+    np.testing.assert_array_equal(shared, own)
+    np.testing.assert_array_equal(value, other)
+    assert np.isfinite(own).all()
+    assert few_ <= many
+
+
+def test_memory_is_shared_at_all():
+    program = ad.engine("forward").layout(ad.problems.mlp(16, 4, 8, 16)).program
+    shared = program.elements
+    assert shared < Program.of(program.code, reuse=False).elements / 3
+
+
+@few
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 4), st.integers(1, 3), st.integers(0, 10**6))
 def test_jvp_and_vjp_are_products_with_the_jacobian(n, m, depth, k, seed):
     network = ad.problems.mlp(n, m, depth, 4, seed=seed)
@@ -120,36 +219,98 @@ def test_jvp_and_vjp_are_products_with_the_jacobian(n, m, depth, k, seed):
         assert row.shape == (J.shape[1],)
 
 
-@pytest.mark.parametrize("name", ["forward", "explicit-forward", "finite-difference", "complex-step", "auto"])
 @pytest.mark.parametrize("wrt", ["input", "params"])
-def test_every_engine_with_jvps(name, wrt):
+@pytest.mark.parametrize("name", ["finite-difference", "complex-step"])
+def test_difference_engines_with_jvps(name, wrt):
     network = ad.problems.mlp(4, 3, 3, 5)
-    x, rng = network.example_input(), np.random.default_rng(0)
-    V = rng.standard_normal((network.variables(wrt), 2))
+    x, V = network.example_input(), seed_for(network, wrt, "jvp", 2)
     found = ad.engine(name).prepare(network, wrt, operation="jvp", seeds=2)(x, V)
-    assert relative_error(found, reference_product(network, x, V, wrt)) < (
-        1e-8 if name == "finite-difference" else 1e-12
-    )
+    limit = 1e-8 if name == "finite-difference" else 1e-12
+    assert relative_error(found, reference_product(network, x, V, wrt)) < limit
 
 
-@pytest.mark.parametrize("name", ["reverse", "explicit-reverse", "auto"])
-@pytest.mark.parametrize("wrt", ["input", "params"])
-def test_every_engine_with_vjps(name, wrt):
-    network = ad.problems.digits_loss(hidden=3, samples=4)
-    x, U = network.example_input(), np.array([[2.0], [-1.0]])
-    found = ad.engine(name).prepare(network, wrt, operation="vjp", seeds=2)(x, U)
-    assert relative_error(found, U @ ad.jacobian(network, x, "forward", wrt)) < 1e-12
-
-
-def test_parameters_only_in_the_middle():
+def test_parameters_only_in_the_middle(analytic):
     """The parameter pass starts and ends at the right layers."""
     rng = np.random.default_rng(0)
     middle = ad.Dense(rng.standard_normal((4, 3)), rng.standard_normal(4))
     network = ad.Network([ad.Elementwise("sin", 3), ad.Elementwise("exp"), middle, ad.Elementwise("tanh")])
     x = network.example_input()
-    expected = ad.jacobian(network, x, "complex-step", "params")
-    for name in ("forward", "reverse", "explicit-forward", "explicit-reverse"):
-        np.testing.assert_allclose(ad.jacobian(network, x, name, "params"), expected, rtol=1e-12, atol=1e-14)
+    found = ad.jacobian(network, x, analytic.name, "params")
+    np.testing.assert_allclose(found, reference(network, x, "params"), rtol=1e-12, atol=1e-14)
+
+
+def test_batches_of_batches(analytic):
+    inner = ad.Dense(np.random.default_rng(0).standard_normal((3, 2)), None, "tanh")
+    network = ad.Network([ad.Batched(ad.Batched(inner, 2), 2)])
+    x = network.example_input()
+    assert network(x).shape == (12,)
+    for wrt in ("input", "params"):
+        assert relative_error(ad.jacobian(network, x, analytic.name, wrt), reference(network, x, wrt)) < 1e-12
+
+
+# -- layers of one's own
+
+
+class Cube(ad.Layer):
+    def __init__(self, n):
+        self.n = self.m = n
+
+    def function(self, x, params, xp=np):
+        return x**3
+
+
+class KeepingCube(Cube):
+    """One that keeps what it was called with, as a layer of other packages does for its backward pass."""
+
+    def function(self, x, params, xp=np):
+        self.x = x
+        return self.x**3
+
+
+class Scaling(ad.Layer):
+    """A layer with parameters whose derivative is a diagonal."""
+
+    def __init__(self, theta):
+        self.params = (np.array(theta),)
+        self.n = self.m = self.params[0].size
+
+    def function(self, x, params, xp=np):
+        return x * params[0]
+
+
+def cube_chain(kind):
+    return ad.Network([kind(3)] * 4), np.array([0.9, -1.1, 0.7])
+
+
+def cube_bottleneck(kind):
+    rng = np.random.default_rng(0)
+    layers = [ad.Dense(rng.standard_normal((2, 6)) / 6), kind(2), ad.Dense(rng.standard_normal((6, 2))), kind(6)]
+    return ad.Network(layers), rng.standard_normal(6)
+
+
+@pytest.mark.parametrize("kind", [Cube, KeepingCube])
+@pytest.mark.parametrize("make", [cube_chain, cube_bottleneck])
+def test_a_cube(analytic, make, kind):
+    network, x = make(kind)
+    run = analytic.prepare(network)
+    for point in (x, 1.25 * x, x):
+        if make is cube_chain:
+            expected = np.diag(81.0 * point**80)
+        else:
+            (A,), (B,) = network.layers[0].params, network.layers[2].params
+            inner = A @ point
+            expected = (3 * (B @ inner**3) ** 2)[:, None] * B @ ((3 * inner**2)[:, None] * A)
+        assert relative_error(run(point), expected) < 1e-12
+
+
+def test_a_layer_with_parameters_of_ones_own(analytic):
+    network = ad.Network([Scaling([2.0, 3.0, 0.5]), ad.Elementwise("tanh"), Scaling([1.0, 2.0, 3.0])])
+    x = network.example_input()
+    for wrt in ("input", "params"):
+        assert relative_error(analytic.prepare(network, wrt)(x), reference(network, x, wrt)) < 1e-12
+
+
+# -- results
 
 
 def test_results_belong_to_the_caller(analytic):
@@ -165,53 +326,158 @@ def test_results_belong_to_the_caller(analytic):
     np.testing.assert_array_equal(out, kept)
 
 
-@pytest.mark.parametrize("sizes", [(64, 64, 3), (1, 256, 2)])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_runs_have_memory_and_values_of_their_own(name):
+    network = ad.problems.mlp(4, 3, 3, 5)
+    x, z = network.example_input(1), network.example_input(2)
+    one, other = (ad.engine(name).prepare(network) for _ in range(2))
+    J, value = one(x), one.value
+    other(z)
+    kept = value.copy()
+    np.testing.assert_array_equal(one.value, network(x))
+    np.testing.assert_array_equal(other.value, network(z))
+    one(z)
+    np.testing.assert_array_equal(value, kept)
+    np.testing.assert_array_equal(one.value, network(z))
+    np.testing.assert_array_equal(one(x), J)
+    np.testing.assert_array_equal(other(x), J)
+
+
+# -- counts
+
+
+def test_multiply_adds_of_a_classifier():
+    """784-128-64-10, counted by hand: f once, forward's 784 tangents from layer 2 on, reverse's 10 cotangents to 1."""
+    rng = np.random.default_rng(0)
+    sizes, names = [784, 128, 64, 10], ["tanh", "tanh", "identity"]
+    pairs = itertools.pairwise(sizes)
+    shapes = [(m, n, name) for (n, m), name in zip(pairs, names, strict=True)]
+    network = ad.Network([ad.Dense(rng.standard_normal((m, n)), np.zeros(m), name) for m, n, name in shapes])
+    weights = 784 * 128 + 128 * 64 + 64 * 10
+    forward, reverse = weights + 784 * (128 * 64 + 64 * 10), weights + 10 * (64 * 128 + 128 * 784)
+    assert (forward, reverse) == (7_033_472, 1_194_624)
+    found = {name: ad.engine(name).layout(network).work for name in ("forward", "reverse", "mixed")}
+    assert found["forward"].fma == forward
+    assert found["reverse"].fma == found["mixed"].fma == reverse
+    assert all(work.transcendental == 128 + 64 for work in found.values())
+
+
+class Counting(NumpyExecutor):
+    """Counts what the functions that it calls are really given."""
+
+    def __init__(self, code, elements):
+        self.fma = self.elementwise = self.transcendental = self.calls = 0
+        super().__init__(code, elements)
+
+    def _calls(self, instruction):
+        made = list(super()._calls(instruction))
+        for number, (function, arguments) in enumerate(made):
+            yield self.counted(function, instruction, first=number == 0), arguments
+
+    def counted(self, function, instruction, first):
+        primitive = PRIMITIVES.get(instruction.ufunc)
+
+        def call(*arguments):
+            if first:
+                self.calls += 1
+                arrays = [one for one in arguments if isinstance(one, np.ndarray)]
+                if instruction.kind == "matmul":
+                    self.fma += arrays[-1].size * arrays[0].shape[-1]
+                elif instruction.kind == "map" and primitive is not None and primitive.transcendental:
+                    self.transcendental += arrays[-1].size
+                else:
+                    self.elementwise += arrays[0].size if instruction.kind == "reduce" else arrays[-1].size
+            return function(*arguments)
+
+        return call
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", [*ORDERS, "forward(chunk=3)", "reverse(chunk=3)"])
+def test_counted_work_is_what_is_done(name, family):
+    network, x, *_ = family_case(family)
+    for wrt in every_wrt(network):
+        run = ad.engine(name).layout(network, wrt)
+        counting = Counting(run.program.code, run.program.elements)
+        counting.run(x, None, np.empty(run.shape))
+        found = (counting.fma, counting.elementwise, counting.transcendental, counting.calls)
+        assert found == (run.work.fma, run.work.elementwise, run.work.transcendental, run.work.calls)
+
+
+@pytest.mark.parametrize("chunk", [1, 100, 128, 512, 600])
+def test_blocks_do_not_multiply_the_work(chunk):
+    """512 cotangents to the parameters: f once and two products a block, however large; outer products are none."""
+    network = ad.problems.mlp(1024, 512, 4, 64)
+    work = ad.engine(f"reverse(chunk={chunk})").layout(network, "params").work
+    f = 1024 * 64 + 2 * 64 * 64 + 64 * 512
+    assert work.fma == f + 2 * 512 * 64 * 64
+    outer = 512 * network.params.size
+    assert outer <= work.elementwise < 1.01 * outer
+
+
+# -- memory
+
+
 @pytest.mark.parametrize("wrt", ["input", "params"])
-@pytest.mark.parametrize("name", NUMPY)
-def test_a_run_allocates_nothing_but_the_result(name, wrt, sizes):
-    network = ad.problems.mlp(*sizes, 64)
-    run = ad.engine(name).prepare(network, wrt)
-    x = network.example_input()
-    out = np.empty(run.shape)
-    run(x, out=out)
-    tracemalloc.start()
-    try:
-        run(x, out=out)
-        tracemalloc.reset_peak()
-        before = tracemalloc.get_traced_memory()[0]
-        run(x, out=out)
-        grown = tracemalloc.get_traced_memory()[1] - before
-    finally:
-        tracemalloc.stop()
-    # Python's views and NumPy's iteration buffers (BUFFER elements an operand), not one matrix of 64 x 64
-    assert grown < 3 * 8 * BUFFER + 4096 < 64 * 64 * 8, f"{name} allocates {grown} bytes in a run"
+@pytest.mark.parametrize("name", [*PROGRAMS, "reverse(chunk=16)", "compiled-reverse(chunk=16)"])
+def test_a_run_allocates_nothing(name, wrt):
+    """NumPy's executor makes views, NumPy buffers an iteration or two of 512 elements; nobody makes a matrix."""
+    network = ad.problems.mlp(64, 64, 3, 64)
+    limit = 512 if name.startswith("compiled-") else 4 * 8 * 512  # below 64 x 64 numbers
+    grown = allocated(ad.engine(name).prepare(network, wrt), network.example_input())
+    assert grown < limit, f"{name} allocates {grown} bytes in a run"
 
 
-def peak(name, depth, wrt="input"):
-    network = ad.problems.mlp(64, 1, depth, 64)
-    return peak_bytes(lambda: ad.engine(name).prepare(network, wrt), network.example_input(), None)
-
-
-def test_memory_against_depth():
-    """Forward holds two tangent matrices whatever the depth; reverse a residual vector per layer."""
-    forward = [peak("forward", depth) for depth in (8, 32, 128)]
-    assert max(forward) - min(forward) < 1024
-    assert forward[0] >= 2 * 64 * 64 * 8
-    reverse = [peak("reverse", depth) for depth in (8, 32, 128)]
-    layer = 64 * 8  # a residual of 64 float64
-    assert reverse[1] - reverse[0] == pytest.approx(24 * layer, rel=0.05)
-    assert reverse[2] - reverse[1] == pytest.approx(96 * layer, rel=0.05)
+@pytest.mark.parametrize("name", ["finite-difference", "complex-step"])
+def test_differences_hold_what_they_state(name):
+    network = ad.problems.mlp(16, 64, 2, 64)
+    run = ad.engine(name).layout(network)
+    stated = run.nbytes + run.result_nbytes
+    measured = peak_bytes(lambda: ad.engine(name).prepare(network), network.example_input())
+    assert measured == pytest.approx(stated, rel=0.1)
 
 
 @pytest.mark.parametrize("wrt", ["input", "params"])
-@pytest.mark.parametrize("name", NUMPY)
+@pytest.mark.parametrize("name", [*PROGRAMS, "auto", "forward(chunk=32)", "reverse(chunk=32)"])
 def test_stated_bytes_are_allocated_bytes(name, wrt):
     """``nbytes`` is what cases are refused by, so it has to be true."""
-    network = ad.problems.mlp(48, 40, 5, 56)
+    network = ad.problems.mlp(160, 120, 3, 160) if wrt == "input" else ad.problems.mlp(12, 40, 3, 16)
     engine = ad.engine(name)
-    stated = engine.layout(network, wrt).nbytes + engine.layout(network, wrt).result_nbytes
-    measured = peak_bytes(lambda: engine.prepare(network, wrt), network.example_input(), None)
+    run = engine.layout(network, wrt)
+    stated = run.nbytes + run.result_nbytes
+    measured = peak_bytes(lambda: engine.prepare(network, wrt), network.example_input())
     assert measured == pytest.approx(stated, rel=0.1)
+
+
+def test_nothing_is_allocated_before_it_is_asked_for():
+    network = ad.problems.mlp(512, 512, 3, 512)
+    tracemalloc.start()
+    try:
+        run = ad.engine("forward").layout(network)
+        assert tracemalloc.get_traced_memory()[1] < run.nbytes / 4
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("executor", ["", "compiled-"])
+def test_memory_against_depth(executor):
+    """Forward holds two tangent matrices whatever the depth; reverse a residual vector per layer."""
+    network = {depth: ad.problems.mlp(64, 1, depth, 64) for depth in (8, 32, 128)}
+    stated = {
+        name: [ad.engine(executor + name).layout(one).nbytes for one in network.values()]
+        for name in ("forward", "reverse", "reverse-checkpointed")
+    }
+    vector = 64 * 8
+    assert len(set(stated["forward"])) == 1
+    assert 2 * 64 * vector <= stated["forward"][0] <= 2 * 64 * vector + 6 * vector
+    few_, more, most = stated["reverse"]
+    assert (more - few_, most - more) == (24 * vector, 96 * vector)
+    less = stated["reverse-checkpointed"]
+    assert all(a < b for a, b in zip(less, stated["reverse"], strict=True))
+    assert less[2] < stated["reverse"][2] / 8
+
+
+# -- what is refused
 
 
 @pytest.mark.parametrize(
@@ -296,67 +562,6 @@ def test_layers_keep_copies_of_the_data_they_are_given():
 def test_values_have_the_precision_of_the_network(family):
     network = families()[family].small().astype(np.float32)
     assert network(network.example_input()).dtype == np.float32
-
-
-def test_batches_of_batches():
-    inner = ad.Dense(np.random.default_rng(0).standard_normal((3, 2)), None, "tanh")
-    network = ad.Network([ad.Batched(ad.Batched(inner, 2), 2)])
-    x = network.example_input()
-    assert network(x).shape == (12,)
-    assert relative_error(ad.jacobian(network, x, "reverse"), ad.jacobian(network, x, "complex-step")) < 1e-12
-
-
-class Scaling(ad.Layer):
-    """A layer with parameters whose derivative is a diagonal, written as a contributor would."""
-
-    def __init__(self, theta):
-        self.params = np.array(theta)
-        self.n = self.m = self.params.size
-
-    def function(self, x, params, xp=np):
-        return x * params
-
-    def derivative_of(self, dtype):
-        return ScalingDerivative(self, dtype)
-
-
-class ScalingDerivative(Diagonal):
-    def __init__(self, layer, dtype):
-        super().__init__(layer.n, dtype)
-        self.layer, self.parameters = layer, layer.n
-
-    def value(self, x):
-        self.x = x
-        return np.multiply(x, self.layer.params, out=self.y)
-
-    def at(self, x):
-        np.copyto(self.d, self.layer.params)
-        return self.value(x)
-
-    def jvp_params(self, T, out=None):
-        return np.multiply(T, self.x[:, None], out=out)
-
-    def vjp_params(self, U, out=None):
-        return np.multiply(U, self.x, out=out)
-
-    def dense_params(self, out=None):
-        return self.jvp_params(np.eye(self.layer.n), out)
-
-    def _primal_work(self, operation):
-        return passes(self.layer.n)
-
-    def work(self, operation, k=1):
-        return passes(self.layer.n * k) if operation.endswith("_params") else super().work(operation, k)
-
-
-def test_a_layer_of_ones_own(analytic):
-    layer = Scaling([2.0, 3.0, 0.5])
-    check_layer(layer, np.array([1.0, -1.0, 2.0]))
-    network = ad.Network([layer, ad.Elementwise("tanh"), Scaling([1.0, 2.0, 3.0])])
-    x = network.example_input()
-    for wrt in ("input", "params"):
-        expected = ad.jacobian(network, x, "complex-step", wrt)
-        assert relative_error(analytic.prepare(network, wrt)(x), expected) < 1e-12
 
 
 def test_float32_input_to_a_float64_network_is_widened():

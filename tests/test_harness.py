@@ -21,6 +21,7 @@ from autodiff.bench.timing import time_run
 from autodiff.errors import InputError, WrongResultError
 from autodiff.machine.blas import blas_info, kernel_warning, thread_environment
 from autodiff.machine.host import environment
+from autodiff.machine.kernels import COUNTS
 
 TINY = {"name": "tiny", "problem": "mlp", "engines": ["forward", "reverse"], "grid": {"n": 3, "m": 2, "depth": 2}}
 
@@ -88,6 +89,40 @@ def test_a_measurement_is_verified_and_recorded(tmp_path, engine, operation):
     assert record.peak_bytes > 0
     assert benchmark.name == f"tiny[{engine}-n3-m2-d2]"
     assert benchmark.extra_info["engine"] == engine
+
+
+@pytest.mark.parametrize(
+    ("engine", "executor", "chosen"),
+    [
+        ("forward", "numpy", ""),
+        ("compiled-reverse", "compiled", ""),
+        ("compiled-value", "compiled", ""),
+        ("compiled-mixed(memory=1MiB)", "compiled", ""),
+        ("auto", "compiled", "compiled-"),
+        ("finite-difference", "", ""),
+    ],
+)
+def test_a_record_says_what_ran_it(tmp_path, engine, executor, chosen):
+    record, _ = measured(tmp_path, engine)
+    assert record.executor == executor
+    assert record.chosen.startswith(chosen)
+    assert bool(record.chosen) == bool(chosen)
+    assert bool(record.work["calls"]) == bool(executor)
+    assert record.peak_bytes > 0
+
+
+def test_what_is_timed_is_what_was_verified(tmp_path, monkeypatch):
+    class Lying(type(ad.engine("reverse"))):
+        def build(self, *args):
+            run = super().build(*args)
+            run.bound = lambda x, seed: lambda: run(x, seed) + 1e-6
+            return run
+
+    monkeypatch.setattr(measure, "find_engine", lambda name: Lying())
+    record, benchmark = measured(tmp_path, expected=pytest.fail.Exception)
+    assert record.status == "wrong"
+    assert "from what was verified, not timed" in record.reason
+    assert not benchmark.calls
 
 
 def test_a_wrong_engine_is_recorded_and_never_timed(tmp_path, monkeypatch):
@@ -305,6 +340,40 @@ def test_the_table_has_a_row_for_every_case_and_engine(tmp_path):
     assert row["cost_ratio"] == pytest.approx(8.0, rel=0.1)
     assert row["value_s"] == pytest.approx(1.045e-6, rel=1e-3)
     assert row["ci_low_s"] <= row["median_s"] <= row["ci_high_s"]
+
+
+def test_a_compiled_engine_is_compared_with_f_compiled(tmp_path):
+    """And predicted by the compiled executor's rates; records of schema 2, which know no executor, are NumPy's."""
+    folder, request = write_run(tmp_path)
+    lines = [json.loads(line) for line in folder.records.read_text().splitlines()]
+    work = {"fma": 0, "elementwise": 0, "transcendental": 0, "elements": 0, "calls": 10}
+    old = [
+        {key: value for key, value in line.items() if key not in ("executor", "chosen")} | {"schema": 2, "work": work}
+        for line in lines
+    ]
+    new = []
+    for line in lines:
+        if line["engine"] != "forward":
+            time = {"value": 1e-7, "reverse": 4e-7}[line["engine"]]
+            name = f"compiled-{line['engine']}"
+            new.append(line | {"engine": name, "median_s": time, "executor": "compiled", "work": work})
+    counts = {name: count or "calls" for name, count in COUNTS.items()}
+    kernels = [
+        {"sweep": "@machine", "case": "float64", "engine": prefix + name, "number": 1, "dtype": "float64",
+         "seconds": [seconds], "median_s": seconds, "executor": executor, "work": work | {"calls": 1} | {count: 1000}}
+        for prefix, executor, seconds in (("", "numpy", 1e-3), ("compiled-", "compiled", 1e-5))
+        for name, count in counts.items()
+    ]  # fmt: skip
+    folder.records.write_text("".join(json.dumps(line) + "\n" for line in [*old, *new, *kernels]))
+    sweep = parse(TINY | {"engines": ["reverse", "compiled-reverse"], "grid": {"n": 1, "m": 2, "depth": 2}}, "tiny")
+    results, problems, _ = report.collect(folder, replace(request, sweeps=[sweep]))
+    assert not problems
+    rows = results.frame.set_index("engine")
+    assert rows.loc["reverse", "cost_ratio"] == pytest.approx(3.0, rel=1e-3)
+    assert rows.loc["compiled-reverse", "cost_ratio"] == pytest.approx(4.0, rel=1e-3)
+    assert rows.loc["compiled-reverse", "value_s"] == pytest.approx(1e-7)
+    assert rows.loc["reverse", "predicted_s"] == pytest.approx(100 * rows.loc["compiled-reverse", "predicted_s"])
+    assert rows["executor"].tolist() == ["", "compiled"]
 
 
 def test_reports_are_made_from_records_alone_and_always_the_same(tmp_path):

@@ -26,10 +26,32 @@ def test_parameters_are_views_of_one_vector():
     x = np.array([0.3, -0.2])
     before = run(x)
     network.params *= 2.0
-    assert network.layers[0].W.base is network.params or np.shares_memory(network.layers[0].W, network.params)
+    first, second = network.layers
+    for array in (first.W, first.b, second.W):
+        assert np.shares_memory(array, network.params)
     after = run(x)
     np.testing.assert_allclose(after, ad.jacobian(network, x, "complex-step"))
     assert not np.allclose(before, after)
+
+
+def test_parts_are_shaped_as_the_layers_parameters():
+    network = ad.Network([ad.Dense(np.ones((3, 2)), np.zeros(3)), ad.Elementwise("sin"), ad.Batched(dense(2, 1), 3)])
+    flat = np.arange(11.0)
+    (W, b), nothing, (W2,) = network.parts(flat)
+    np.testing.assert_array_equal(W, [[0, 1], [2, 3], [4, 5]])
+    np.testing.assert_array_equal(b, [6, 7, 8])
+    np.testing.assert_array_equal(W2, [[9], [10]])
+    assert nothing == ()
+    assert np.shares_memory(W, flat)
+    assert network.shapes == [((3, 2), (3,)), (), ((2, 1),)]
+    assert network.slices == [slice(0, 9), slice(9, 9), slice(9, 11)]
+    x, xs = np.array([0.3, -0.2]), flat.copy()
+    expected = network.function(x, network.parts(flat))
+    np.testing.assert_array_equal(network.function(x, flat), expected)
+    network.params = xs
+    np.testing.assert_array_equal(network(x), expected)
+    with pytest.raises(ad.InputError, match=r"params has shape \(3,\); expected \(11,\)"):
+        network.params = np.ones(3)
 
 
 def test_the_callers_arrays_are_not_touched():
@@ -52,6 +74,30 @@ def test_precision_follows_the_parameters_and_can_be_changed():
     assert single.params.dtype == np.float32
     assert single(np.ones(2, np.float32)).dtype == np.float32
     assert small().astype(float).dtype == np.float64
+    network = small()
+    for made in (network.astype(np.float64), network.copy()):
+        np.testing.assert_array_equal(made.params, network.params)
+        assert not np.shares_memory(made.params, network.params)
+        assert np.shares_memory(made.layers[0].W, made.params)
+
+
+def test_layers_one_by_one_keep_the_precision():
+    network = ad.problems.digits_loss(hidden=3, samples=2, dtype=np.float32)
+    x = network.example_input()
+    for layer in network.layers:
+        x = layer(x)
+        assert x.dtype == np.float32
+    np.testing.assert_array_equal(x, network(network.example_input()))
+    alone = ad.Network([ad.Elementwise("softplus", 3), ad.Misfit(np.ones(3), 0.1)])
+    assert alone.layers[1](np.ones(3, np.float32)).dtype == np.float32
+    with pytest.raises(ad.DTypeError, match="x is float64, the computation float32"):
+        network.layers[0](np.ones(128))
+
+
+def test_values_are_computed_without_warnings():
+    network = ad.Network([ad.Elementwise("exp", 1), ad.Elementwise("square")])
+    assert network(np.array([800.0]))[0] == np.inf
+    assert network.layers[0](np.array([800.0]))[0] == np.inf
 
 
 def test_example_input():
@@ -76,11 +122,17 @@ def dense(m, n):
         ([dense(3, 2), ad.CrossEntropy(3)], r"label 3, but only classes 0 to 2"),
         ([dense(3, 2), "tanh"], "layer 1 is str; expected a Layer"),
         ([dense(3, 2), ad.Batched(dense(1, 2), 2)], r"layer 1 \(Batched\(Dense\)\) takes 4 inputs"),
+        ([dense(2, 2).with_params(np.ones(4))], r"layer 0 \(Dense\) has params that are ndarray; expected a tuple"),
     ],
 )
 def test_broken_chains_are_refused(layers, message):
     with pytest.raises(ad.InputError, match=message):
         ad.Network(layers)
+
+
+def test_parameters_that_are_no_floats_are_refused():
+    with pytest.raises(ad.DTypeError, match=r"layer 1 \(Dense\) has params\[0\] of int64"):
+        ad.Network([dense(2, 2), dense(2, 2).with_params((np.ones((2, 2), np.int64),))])
 
 
 @pytest.mark.parametrize(

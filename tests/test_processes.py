@@ -11,6 +11,7 @@ import pytest
 
 from autodiff.bench import records
 from autodiff.bench.budget import Budget
+from autodiff.bench.calibrate import KERNELS
 from autodiff.bench.folder import Folder, locked
 from autodiff.bench.sweep import load_all
 from autodiff.errors import InputError
@@ -146,7 +147,7 @@ def test_a_run_is_taken_up_where_it_was_killed(home, called):
     assert (home / "run" / "records.torn").read_bytes() == b'{"sweep":"small","case":"cut\n'
     found, problems = records.read(path)
     assert not problems
-    assert len(path.read_bytes().splitlines()) == len(found) == 2 * (8 + 2 * 3)
+    assert len(path.read_bytes().splitlines()) == len(found) == 2 * (len(KERNELS) + 2 * 3)
     frame = pd.read_csv(home / "run" / "results.csv")
     assert (frame["passes"] == 2).all()
 
@@ -166,7 +167,7 @@ def test_two_runs_cannot_write_into_one_folder(home, tmp_path):
 
 def test_the_first_ctrl_c_finishes_the_second_stops(home):
     process = start(home, "--sweep", "bad.toml", "--engines", "hang", "--timeout", 100, "--out", "run")
-    wait_for_lines(home / "run" / "records.jsonl", 8)  # the machine's kernels
+    wait_for_lines(home / "run" / "records.jsonl", len(KERNELS))
     time.sleep(1.0)  # it hangs by now
     os.kill(process.pid, signal.SIGINT)
     time.sleep(0.5)
@@ -203,14 +204,15 @@ def test_a_budget_shortens_the_rounds_and_never_drops_a_case(home):
     assert frame["passes"].min() >= 1
 
 
-def test_predicted_times_are_kept_to(home):
+def test_what_is_predicted_to_take_too_long_is_not_measured(home):
+    """By the rates that are kept; the table's prediction is by those of the run."""
     (home / "long.toml").write_text(SMALL.replace("n = [1, 2]", "n = [2, 2000]").replace("width = 4", "width = 1000"))
-    status, _, _ = bench(home, "--sweep", "long.toml", "--quick", "--max-seconds", 0.001, "--out", "run")
+    status, _, _ = bench(home, "--sweep", "long.toml", "--quick", "--max-seconds", 0.0002, "--out", "run")
     assert status == 0
     frame = pd.read_csv(home / "run" / "results.csv").set_index(["engine", "n"])
     assert frame.loc[("forward", 2000), "status"] == "skipped"
     assert "is predicted to take" in frame.loc[("forward", 2000), "reason"]
-    assert frame.loc[("forward", 2000), "predicted_s"] > 0.001
+    assert frame.loc[("forward", 2000), "predicted_s"] > 0
     assert frame.loc[("forward", 2), "status"] == "ok"
 
 

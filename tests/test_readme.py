@@ -13,7 +13,7 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
 
 
-@pytest.mark.parametrize("code", PYTHON, ids=["library", "jax", "engine"])
+@pytest.mark.parametrize("code", PYTHON, ids=["library", "layer", "operator", "jax", "engine"])
 def test_python_blocks(code):
     if "import jax" in code:
         pytest.importorskip("jax", reason="the peers extra is not installed")
@@ -21,8 +21,11 @@ def test_python_blocks(code):
     exec(code, namespace)
     if "OneSided" in namespace:
         check_engine(namespace["OneSided"]())
+    elif "lsmr" in code:
+        assert 0.8 < namespace["r"] @ namespace["r"] / namespace["r"].size < 1.2
     else:
-        assert namespace["J"].shape == ((256, 256) if "import jax" in code else (1, 64))
+        expected = (256, 256) if "import jax" in code else (1, 48) if "Attention" in code else (1, 64)
+        assert namespace["J"].shape == expected
 
 
 def test_the_sweep_is_valid():

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from autodiff.bench.findings import seconds_text
 from autodiff.bench.growth import FEWEST, growth
 from autodiff.bench.statistics import Drift, drift, interval, outliers, paired_ratio, zero_crossing
-from autodiff.layers.work import Work, passes, product
-from autodiff.machine.rates import kernels, rates
+from autodiff.machine.kernels import WRITERS, kernel, solve
+from autodiff.machine.rates import Rates
+from autodiff.program.count import Work, passes, product
 
 POSITIVE = st.floats(1e-7, 1e3)
 SCALES = st.integers(-20, 20).map(lambda power: 2.0**power)  # exact in floating point
@@ -243,11 +244,22 @@ def test_work_adds_up():
     assert work.flops == 2 * 24 + 60
 
 
+@pytest.mark.parametrize("executor", ["numpy", "compiled"])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_rates_explain_the_kernels_they_come_from(dtype):
-    """Solving for four rates and predicting the four kernels gives back their times."""
-    measured = {"call": 5e-6, "element": 4e-5, "transcendental": 2e-4, "fma": 5e-4}
-    made = rates(measured, np.dtype(dtype))
-    for name, kernel in kernels(np.dtype(dtype)).items():
-        kernel.run()
-        assert made.predict(kernel.work) == pytest.approx(measured[name], rel=0.05)
+def test_rates_explain_the_kernels_they_come_from(dtype, executor):
+    """Solving for the rates gives back those by which the kernels' times were made up, exactly."""
+    made = {name: kernel(name, executor, np.dtype(dtype)) for name in WRITERS}
+    for one in made.values():
+        one.run()
+    rates = Rates(call=3e-8, start=5e-7, element=2e-10, transcendental=1e-8, fma=3e-11)
+    found = solve({name: (rates.predict(one.work), one.work) for name, one in made.items()})
+    assert all(getattr(found, name) == pytest.approx(getattr(rates, name), rel=1e-6) for name in WRITERS)
+
+
+def test_rates_of_a_run_that_did_not_measure_the_start():
+    works = {name: kernel(name, "numpy", np.dtype(float)).work for name in WRITERS if name != "start"}
+    rates = Rates(call=3e-8, start=0.0, element=2e-10, transcendental=1e-8, fma=3e-11)
+    found = solve({name: (rates.predict(work), work) for name, work in works.items()})
+    assert found.start == 0
+    assert found.fma == pytest.approx(rates.fma, rel=1e-6)
+    assert min(getattr(solve({name: (1e-12, work) for name, work in works.items()}), name) for name in works) >= 0

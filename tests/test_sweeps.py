@@ -2,6 +2,7 @@
 
 import pytest
 
+from autodiff.bench.calibrate import KERNELS
 from autodiff.bench.folder import Request
 from autodiff.bench.measure import Limits, Measurement
 from autodiff.bench.plan import plan, turns
@@ -31,13 +32,16 @@ def test_every_combination_is_a_case():
 def test_readable_ids():
     turn = turns(Request([load("n")], [], "default", 1, 1))[-1]
     made = Measurement(turn, turn.record(1, 1), print, Limits(1.0))
-    assert made.id == "reverse-n8192-m1-d16-w64"
+    assert made.id == "compiled-reverse-n8192-m1-d16-w64"
 
 
 def test_engines_of_a_case_are_neighbours():
     planned = plan([parse(GOOD | {"engines": ["forward", "reverse"]}, "x")], "default", [])
     assert [engine for _, engine in planned] == ["value", "forward", "reverse"] * 2
-    assert [engine for _, engine in plan([parse(GOOD, "x")], "default", ["auto"])] == ["value", "auto"] * 2
+    assert [engine for _, engine in plan([parse(GOOD, "x")], "default", ["mixed"])] == ["value", "mixed"] * 2
+    for engine in ("auto", "compiled-reverse@b"):  # what may be compiled is compared with f compiled
+        planned = plan([parse(GOOD, "x")], "default", [engine])
+        assert [name for _, name in planned] == ["value", "compiled-value", engine] * 2
 
 
 def test_rivals_change_their_order_and_have_processes_of_their_own():
@@ -46,7 +50,20 @@ def test_rivals_change_their_order_and_have_processes_of_their_own():
     assert [t.engine for t in first[:3]] == ["value", "forward", "reverse@b"]
     assert [t.engine for t in second[:3]] == ["reverse@b", "forward", "value"]
     assert {t.engine: t.family for t in first} == {"value": "numpy", "forward": "numpy", "reverse@b": "numpy@b"}
-    assert [t.key for t in turns(request)][:8] == [t.key for t in turns(request, 2)][:8]  # the machine comes first
+    kernels = [t.key for t in turns(request) if t.of is None]
+    assert [(name, precision) for _, precision, name in kernels] == list(KERNELS)
+    assert [t.key for t in turns(request, 2)][: len(KERNELS)] == kernels  # the machine comes first
+
+
+def test_the_rates_of_an_executor_are_measured_where_it_is_used():
+    request = Request([parse(GOOD | {"engines": ["forward", "compiled-forward"]}, "x")], [], "default", 1, 1)
+    made = turns(request)
+    kernels = [t.engine for t in made if t.of is None]
+    assert kernels == [name for name, _ in KERNELS] + [f"compiled-{name}" for name, _ in KERNELS]
+    assert {t.family for t in made} == {"numpy"}
+    assert {t.engine: t.record(1, 1).operation for t in made if t.of} == {
+        "value": "value", "compiled-value": "value", "forward": "jacobian", "compiled-forward": "jacobian",
+    }  # fmt: skip
 
 
 def test_a_self_check_measures_every_engine_twice():

@@ -19,7 +19,7 @@ from ..errors import InputError
 from .calibrate import MACHINE
 from .comparison import Comparison, SelfCheck
 from .judge import LEVEL, Limits, Pairs, judge, means, undisturbed
-from .plan import AGAIN, VALUE
+from .plan import AGAIN, VALUES
 from .sides import Key, Side, differences, few, name_of, read_side
 from .statistics import Ratio, interval, paired_ratio
 
@@ -114,7 +114,7 @@ def _common(pairs: Pairs) -> tuple[float, list[str]]:
     kernels: list[float] = []
     values: list[float] = []
     for (sweep, _, engine), pair in pairs.items():
-        if sweep == MACHINE or engine == VALUE:
+        if sweep == MACHINE or engine in VALUES.values():
             left, right = map(undisturbed, pair)
             (kernels if sweep == MACHINE else values).append(float(right.mean() - left.mean()))
     if len(kernels) + len(values) < ENOUGH:

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from .calibrate import COMPILED
 from .growth import FEWEST, STRAIGHT, growth
 from .plan import AGAIN
 from .statistics import Ratio, zero_crossing
 from .sweep import Sweep
 from .table import Results
 from .text import seconds_text
+
+Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,10 @@ class Section:
 
 def findings(results: Results, sweeps: list[Sweep]) -> list[Section]:
     """Every section that the run's sweeps give rise to, but those on rivals and rules."""
-    made = [exponents(results, sweeps), *(crossover(results, s) for s in sweeps if s.kind == "map")]
-    made += [products(results, s) for s in sweeps if s.kind == "ratio"]
+    made: list[Section | None] = [exponents(results, sweeps)]
+    for sweep in sweeps:
+        about = {"map": crossover, "ratio": products}.get(sweep.kind)
+        made += [about(results, sweep, pair) for pair in pairs(results, sweep)] if about else []
     made += [gains(results, s) for s in sweeps if s.kind == "gain"]
     made += [winners(results, s) for s in sweeps if s.kind == "bars"]
     return [section for section in made if section is not None and not section.table.empty]
@@ -60,12 +65,9 @@ def exponents(results: Results, sweeps: list[Sweep]) -> Section:
     )
 
 
-def log_ratios(results: Results, sweep: Sweep) -> pd.DataFrame:
-    """log2 of the first engine's time over the second's for a sweep over two axes, with its interval."""
-    (y, x), rows, engines = sweep.axes[:2], [], engines_of(results, sweep)
-    if len(engines) < 2:
-        return pd.DataFrame()
-    first, second = engines[:2]
+def log_ratios(results: Results, sweep: Sweep, pair: Pair) -> pd.DataFrame:
+    """log2 of one engine's time over the other's for a sweep over two axes, with its interval."""
+    (y, x), rows, (first, second) = sweep.axes[:2], [], pair
     for case, own in results.measured(sweep.name).groupby("case", sort=False):
         ratio = results.ratio(sweep.name, str(case), first, second)
         if ratio:
@@ -80,10 +82,24 @@ def engines_of(results: Results, sweep: Sweep) -> list[str]:
     return [name for name in asked if not name.endswith(AGAIN)]
 
 
-def crossover(results: Results, sweep: Sweep) -> Section | None:
-    """Where the first two engines cost the same, for every value of the first axis."""
+def pairs(results: Results, sweep: Sweep) -> list[Pair]:
+    """The engines whose ratio a sweep is about: its first two, and the same two compiled, if it has them."""
     engines = engines_of(results, sweep)
-    (fixed, moving), table = sweep.axes[:2], log_ratios(results, sweep)
+    if len(engines) < 2:
+        return []
+    first, second = engines[:2]
+    compiled = COMPILED + first, COMPILED + second
+    return [(first, second), *([compiled] if {*compiled} <= {*engines} else [])]
+
+
+def _name(sweep: Sweep, pair: Pair, title: str = "") -> str:
+    return f"{title or sweep.name}{', compiled' if pair[0].startswith(COMPILED) else ''}"
+
+
+def crossover(results: Results, sweep: Sweep, pair: Pair) -> Section | None:
+    """Where two engines cost the same, for every value of the first axis."""
+    engines = pair
+    (fixed, moving), table = sweep.axes[:2], log_ratios(results, sweep, pair)
     if table.empty:
         return None
     rows, closed, every = [], [], []
@@ -110,15 +126,15 @@ def crossover(results: Results, sweep: Sweep) -> Section | None:
             f"{min(quotients):.2f} to {max(quotients):.2f} over the rows that surely cross)"
         )
         note += "; counting multiplications says 1." if {fixed, moving} == {"n", "m"} else "."
-    return Section(f"Crossover ({sweep.name})", note, pd.DataFrame(rows, columns=names))
+    return Section(f"Crossover ({_name(sweep, pair)})", note, pd.DataFrame(rows, columns=names))
 
 
-def products(results: Results, sweep: Sweep) -> Section | None:
-    """Measured ratio of the first two engines beside the ratio of their multiplication counts."""
-    table = ratio_table(results, sweep)
+def products(results: Results, sweep: Sweep, pair: Pair) -> Section | None:
+    """Measured ratio of two engines beside the ratio of their multiplication counts."""
+    table = ratio_table(results, sweep, pair)
     if table.empty:
         return None
-    first, second = engines_of(results, sweep)[:2]
+    first, second = pair
     shown = pd.DataFrame(
         {
             sweep.axes[0]: table["size"].map("{:g}".format),
@@ -131,15 +147,12 @@ def products(results: Results, sweep: Sweep) -> Section | None:
         f"{first} over {second}, each with the evaluation of f that it needs. Large products run at arithmetic speed, "
         "thin ones wait for memory and small ones for the interpreter, so the time does not follow the count."
     )
-    return Section(f"Ratio ({sweep.title or sweep.name})", note, shown)
+    return Section(f"Ratio ({_name(sweep, pair, sweep.title)})", note, shown)
 
 
-def ratio_table(results: Results, sweep: Sweep) -> pd.DataFrame:
+def ratio_table(results: Results, sweep: Sweep, pair: Pair) -> pd.DataFrame:
     """Size, ratio with interval, and what counts and rates predict, for a sweep over one axis."""
-    rows, engines = [], engines_of(results, sweep)
-    if len(engines) < 2:
-        return pd.DataFrame()
-    first, second = engines[:2]
+    rows, (first, second) = [], pair
     for case, own in results.measured(sweep.name).groupby("case", sort=False):
         ratio = results.ratio(sweep.name, str(case), first, second)
         if ratio is None:
@@ -221,7 +234,7 @@ def winners(results: Results, sweep: Sweep) -> Section | None:
                 (
                     row["problem"],
                     f"{row['m']} x {row['n']}",
-                    row["engine"],
+                    f"{row['engine']} ({row['chosen']})" if row["chosen"] else row["engine"],
                     seconds_text(row["median_s"]),
                     f"{row['cost_ratio']:.3g}",
                     verdict,
@@ -244,8 +257,9 @@ def prediction(results: Results) -> Section:
         rows.append((sweep, engine, f"{middle:.2f}", f"{low:.2f} to {high:.2f}"))
     return Section(
         "Measured over predicted",
-        "Predictions come from exact counts and four rates measured in this run: arithmetic, memory, transcendental "
-        "functions, calls. Far from 1, something happens that the counts do not know.",
+        "Predictions come from exact counts and the executor's rates measured in this run: arithmetic, memory, "
+        "transcendental functions, calls and the start of a run. Far from 1, something happens that the counts do not "
+        "know.",
         pd.DataFrame(rows, columns=["sweep", "engine", "median", "80 % of the cases"]),
     )
 

@@ -17,18 +17,21 @@ import pytest
 from ..arrays import Array
 from ..engines import Engine, Prepared
 from ..engines import engine as find_engine
+from ..engines.running import ProgramRun
 from ..errors import AutodiffError, LimitError, UnsupportedError, WrongResultError
-from ..machine.rates import TYPICAL
+from ..machine.rates import rates_for
 from ..network import Network
 from ..problems import find_family
+from ..program.program import Program
 from ..testing import reference_product, relative_error
 from . import records
-from .plan import SEEDS, VALUE, Turn
+from .plan import SEEDS, VALUES, Turn
 from .records import Record
 from .sweep import Case
 from .timing import take_statistics, time_run
 
 DIRECTIONS = 6  #: random directions in which a Jacobian is compared with its reference
+STANDING_IN = {name: "reverse" if executor == "numpy" else f"{executor}-reverse" for executor, name in VALUES.items()}
 MEMORY_SHARE = 0.8  #: of the memory that is free, what one measurement may take
 
 
@@ -44,13 +47,25 @@ def _network(problem: str, items: tuple[tuple[str, Any], ...]) -> Network:
     return find_family(problem)(**dict(items))
 
 
+@functools.lru_cache(maxsize=1)
+def _reference(problem: str, items: tuple[tuple[str, Any], ...], wrt: str, seeds: int) -> tuple[Array, Array]:
+    """The tangents of a jvp, or for no ``seeds`` random ones, and f'(x) times them; for all engines of a case."""
+    network = _network(problem, items)
+    n = network.variables(wrt)
+    if seeds:
+        V = np.random.default_rng(SEEDS["jvp and vjp"]).standard_normal((n, seeds)).astype(network.dtype)
+    else:
+        V = np.random.default_rng(SEEDS["verification"]).standard_normal((n, min(DIRECTIONS, n)))
+    return V, reference_product(network, network.example_input(SEEDS["input"]), V, wrt)
+
+
 def network_of(case: Case) -> Network:
     """The case's network, kept while its engines are measured one after the other."""
     return _network(case.series.problem, case.items)
 
 
 class Measurement:
-    """One engine (or :data:`VALUE`) on one case.
+    """One engine (or one of :data:`~autodiff.bench.plan.VALUES`) on one case.
 
     Args:
         turn: which, of which case.
@@ -124,24 +139,47 @@ class Measurement:
         self._refuse_by_keywords()
         network = network_of(self.case)
         self._describe(network)
-        engine = find_engine("reverse" if self.engine == VALUE else self.engine)
+        engine = find_engine(STANDING_IN.get(self.engine, self.engine))
         reason = engine.supports(network, record.wrt, record.operation)
         if reason:
             self._end("unsupported", reason)
-        self._refuse_by_layout(engine, network)
+        layout = self._refuse_by_layout(engine, network)
         x = network.example_input(SEEDS["input"])
         seed = self._seed(network)
-        if engine.traced:
-            record.peak_bytes = peak_bytes(lambda: self._prepare(engine, network), x, seed)
         engine.load()
+        if engine.traced and record.number == 1:  # it is the same in every pass, and tracing is slow
+            record.peak_bytes = self._peak(layout, engine, network, x, seed)
         start = time.perf_counter()  # asking what is supported is our question, and none of the engine's preparation
         prepared = self._prepare(engine, network)
         record.prepare_s = time.perf_counter() - start
-        self._verify(prepared, network, x, seed, analytic=engine.analytic)
+        result = self._verify(prepared, network, x, seed, analytic=engine.analytic)
         call = prepared.bound(x, seed)
         start = time.perf_counter()
-        call()
-        return call, time.perf_counter() - start
+        timed = call()
+        once = time.perf_counter() - start
+        if isinstance(timed, np.ndarray):  # others give arrays of their own kind, and several of them
+            self._check_timed(timed, result, tolerance(network.dtype, engine.analytic))
+        return call, once
+
+    def _check_timed(self, timed: Array, verified: Array, limit: float) -> None:
+        """What is timed gives what was verified."""
+        try:
+            error = relative_error(timed, verified)
+        except AssertionError as wrong:
+            raise WrongResultError(f"what is timed: {wrong}") from None
+        if not error <= limit:
+            self._end("wrong", f"what is timed is off by {error:.1e} from what was verified, not timed")
+
+    def _peak(self, layout: Prepared, engine: Engine, network: Network, x: Array, seed: Array | None) -> int:
+        """Of a program, writing it is not traced, which takes long and leaves its constants behind, and no more."""
+        if not isinstance(layout, ProgramRun):
+            return peak_bytes(lambda: self._prepare(engine, network), x, seed)
+
+        def allocated() -> Prepared:
+            layout.allocate()
+            return layout
+
+        return peak_bytes(allocated, x, seed) + constant_bytes(layout.program, network)
 
     def _prepare(self, engine: Engine, network: Network) -> Prepared:
         made = self._layout(engine, network)
@@ -171,17 +209,21 @@ class Measurement:
             self.record.n, self.record.m = n, m
             self._refuse_above(n * m * 8, "the Jacobian")
 
-    def _refuse_by_layout(self, engine: Engine, network: Network) -> None:
+    def _refuse_by_layout(self, engine: Engine, network: Network) -> Prepared:
         """Do not start what would not fit, or take too long; both are known before anything is allocated."""
         layout = self._layout(engine, network)
         self._refuse_above(2 * layout.result_nbytes + layout.nbytes, f"{self.engine}'s arrays and result")
         self.record.work = asdict(layout.work)
-        work = layout.work if layout.work.calls else self._layout(find_engine(engine.mode or "auto"), network).work
-        predicted = TYPICAL.predict(work)
+        if isinstance(layout, ProgramRun):
+            self.record.executor = layout.engine.executor
+            self.record.chosen = layout.engine.name if len(engine.executors) > 1 else ""
+        work = layout.work if layout.work.calls else self._layout(find_engine(engine.mode or "mixed"), network).work
+        predicted = rates_for(self.record.executor or "numpy", network.dtype).predict(work)
         if predicted > self.limits.seconds:
             self._end(
                 "skipped", f"one call is predicted to take {predicted:.3g} s; allowed are {self.limits.seconds:g} s"
             )
+        return layout
 
     def _layout(self, engine: Engine, network: Network) -> Prepared:
         series = self.case.series
@@ -192,14 +234,15 @@ class Measurement:
         if needed > free:
             self._end("skipped", f"{what} would take {needed:,} bytes; {free:,} may be used")
 
-    def _verify(self, prepared: Prepared, network: Network, x: Array, seed: Array | None, *, analytic: bool) -> None:
-        """Compare with complex steps in random directions; a wrong engine is recorded and never timed."""
+    def _verify(self, prepared: Prepared, network: Network, x: Array, seed: Array | None, *, analytic: bool) -> Array:
+        """The result, compared with complex steps in random directions; a wrong engine is recorded and never timed."""
         result = prepared(x, seed)
-        error = verification_error(result, network, x, seed, self.record)
+        error = verification_error(result, self.case, x, seed, self.record)
         self.record.max_error = error
         limit = tolerance(network.dtype, analytic)
         if not error <= limit:
             self._end("wrong", f"off by {error:.1e} (relative; allowed {limit:.0e}), not timed")
+        return result
 
     def _end(self, status: records.Status, reason: str) -> NoReturn:
         """Record why there is no measurement, and leave the test."""
@@ -221,22 +264,19 @@ def tolerance(dtype: np.dtype[Any], analytic: bool) -> float:
     return 1e-4 if dtype == np.float32 else 1e-10
 
 
-def verification_error(result: Array, network: Network, x: Array, seed: Array | None, record: Record) -> float:
+def verification_error(result: Array, case: Case, x: Array, seed: Array | None, record: Record) -> float:
     """How far a result is from complex steps, relative to the largest entry; NaN counts as infinitely far.
 
     A Jacobian is multiplied by random directions V, so a check of a few columns covers every entry.
     """
-    rng = np.random.default_rng(SEEDS["verification"])
-    if record.operation == "value":
-        found, expected = result, network.function(x)
-    elif record.operation == "jvp":
-        assert seed is not None
-        found, expected = result, reference_product(network, x, seed, record.wrt)
+    series, operation = case.series, record.operation
+    if operation == "value":
+        found, expected = result, network_of(case).function(x)
     else:
-        V = rng.standard_normal((record.n, min(DIRECTIONS, record.n)))
-        expected = reference_product(network, x, V, record.wrt)
-        found = result.astype(np.float64) @ V
-        if record.operation == "vjp":
+        seeds = series.seeds if operation == "jvp" else 0
+        V, expected = _reference(series.problem, case.items, record.wrt, seeds)
+        found = result if operation == "jvp" else result.astype(np.float64) @ V
+        if operation == "vjp":
             assert seed is not None
             expected = seed @ expected
     try:
@@ -244,6 +284,13 @@ def verification_error(result: Array, network: Network, x: Array, seed: Array | 
     except AssertionError:
         return float("inf")
     return error if np.isfinite(error) else float("inf")
+
+
+def constant_bytes(program: Program, network: Network) -> int:
+    """Bytes of the arrays that a program points to, the network's parameters left out."""
+    operands = (one for instruction in program.code.instructions for one in (*instruction.inputs, instruction.out))
+    found = {id(one.buffer.array): one.buffer.array for one in operands if one.buffer.array is not None}
+    return sum(array.nbytes for array in found.values() if not np.may_share_memory(array, network.params))
 
 
 def peak_bytes(prepare: Any, x: Array, seed: Array | None) -> int:

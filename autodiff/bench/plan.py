@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..engines import engine as find_engine
-from .calibrate import KERNELS, MACHINE
+from .calibrate import MACHINE, kernels_of
 from .folder import Request
 from .records import Record
 from .sweep import Case, Effort, Sweep
 
 VALUE = "value"  #: stands in an engine's place for the evaluation of f that derivatives are compared with
+#: the same, by executor: a derivative is compared with f run by what runs it
+VALUES = {"numpy": VALUE, "compiled": f"compiled-{VALUE}"}
 AGAIN = "@again"  #: marks the second of two measurements of the same engine, in a process of its own
 SEEDS = {"input": 1, "verification": 2, "jvp and vjp": 3}  #: of every random number in a measurement
 OURS = "numpy"  #: the family of this package's engines, in whose process f and the machine are measured too
@@ -32,8 +34,18 @@ def plan(
         (case, engine)
         for sweep in sweeps
         for case in sweep.cases(effort)
-        for engine in [VALUE, *_doubled(engines or case.series.engines, again)]
+        for engine in _with_values(_doubled(engines or case.series.engines, again))
     ]
+
+
+def _with_values(engines: list[str]) -> list[str]:
+    known = executors_of(engines)
+    return [*(name for executor, name in VALUES.items() if executor == "numpy" or executor in known), *engines]
+
+
+def executors_of(engines: Iterable[str]) -> frozenset[str]:
+    """Which executors may run engines of these names."""
+    return frozenset(one for name in engines for one in find_engine(name).executors)
 
 
 def _doubled(engines: Sequence[str], again: bool) -> list[str]:
@@ -72,7 +84,7 @@ class Turn:
             engine=self.engine,
             number=number,
             problem=series.problem,
-            operation=VALUE if self.engine == VALUE else series.operation,
+            operation=VALUE if self.engine in VALUES.values() else series.operation,
             wrt=series.wrt,
             keywords=keywords,
             threads=threads,
@@ -89,10 +101,13 @@ def turns(request: Request, number: int = 1) -> list[Turn]:
 
     The engines of a case change their order from pass to pass, so that being first or last favours none.
     """
-    found = [Turn(MACHINE, dtype, kernel, OURS, None) for kernel, dtype in KERNELS]
-    families = {VALUE: OURS}
+    planned = plan(request.sweeps, request.effort, request.engines, request.again)
+    engines = {engine for _, engine in planned} - set(VALUES.values())
+    executors = executors_of(engines) | {"numpy"}
+    found = [Turn(MACHINE, precision, kernel, OURS, None) for kernel, precision in kernels_of(executors)]
+    families = dict.fromkeys(VALUES.values(), OURS)
     cases: dict[tuple[str, str], list[Turn]] = {}
-    for case, engine in plan(request.sweeps, request.effort, request.engines, request.again):
+    for case, engine in planned:
         if engine not in families:
             families[engine] = find_engine(engine).family
         cases.setdefault((case.sweep, case.name), []).append(

@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from ..layers.work import Work
+from ..program.count import Work
 
-SCHEMA = 2
-READABLE = (1, 2)  #: 1 knows neither time limits nor settings; whatever it says is said the same way in 2
+SCHEMA = 3
+READABLE = (1, 2, 3)  #: 1 knows neither time limits nor settings, 2 no executors; what they say, 3 says the same way
 Status = Literal["ok", "wrong", "failed", "timeout", "skipped", "unsupported"]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -28,8 +28,10 @@ class Record:
     """One engine on one case in one pass, with everything its CSV row needs.
 
     Times are seconds of one call, bytes are bytes. ``seconds`` are up to ``ROUNDS_KEPT`` rounds in the order they
-    were measured; ``work`` counts one call, for the prediction; ``setting`` is 0 unless a run was resumed on another
-    machine or with other packages, which are then numbered.
+    were measured; ``work`` counts one call, for the prediction; ``peak_bytes`` is measured in the first pass;
+    ``setting`` is 0 unless a run was resumed on another machine or with other packages, which are then numbered.
+    ``executor`` is what ran the programs, "numpy" or "compiled", empty where there were none; ``chosen`` is the engine
+    that one which chooses has taken.
     """
 
     sweep: str
@@ -62,6 +64,8 @@ class Record:
     max_error: Annotated[float, Field(ge=0, allow_inf_nan=True)] | None = None
     work: dict[str, Count] = field(default_factory=lambda: asdict(Work()))
     setting: Count = 0
+    executor: str = ""
+    chosen: str = ""
     schema: int = SCHEMA
 
     @property
@@ -135,4 +139,4 @@ def _refuse_other_schemas(data: object) -> None:
     if not isinstance(data, dict):
         raise ValueError("it is no JSON object")
     if data.get("schema") not in READABLE:
-        raise ValueError(f"its schema is {data.get('schema')!r}, this version reads {' and '.join(map(str, READABLE))}")
+        raise ValueError(f"its schema is {data.get('schema')!r}, this version reads {', '.join(map(str, READABLE))}")

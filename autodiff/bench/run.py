@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from ..machine.rates import kept
 from . import report, settings
 from .budget import Budget
 from .folder import Folder, Request, set_torn_aside, write_json
@@ -16,7 +17,7 @@ from .one_pass import Kept, Pass, Progress, Stop
 from .report import Report
 from .table import NOT_RUN
 
-SECONDS = {"quick": 0.02, "default": 0.1, "full": 0.4}  #: that pytest-benchmark spends on one measurement
+SECONDS = {"quick": 0.02, "default": 0.05, "full": 0.4}  #: that pytest-benchmark spends on one measurement
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,14 @@ def carry_out(
         InputError: a run that was measured under other settings. OSError: the folder cannot be written any more.
     """
     setting = 0
+    known = kept()
+    if not known.rates:
+        progress(0, 0, "measuring the speed of calls, memory and arithmetic, once on this machine")
+        trouble = settings.calibrate(request)
+        if known.note:
+            tell(f"{known.note}; measured again")
+        if trouble:
+            tell(f"no rates are kept: {trouble}")
     if new:
         write_json(folder.request, request.to_json())
         write_json(folder.environment, settings.describe(request))

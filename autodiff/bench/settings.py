@@ -41,6 +41,18 @@ def describe(request: Request) -> dict[str, Any]:
     }
 
 
+def calibrate(request: Request) -> str:
+    """Measure the executors' rates, and keep them, in a process that is started like those that measure.
+
+    Returns empty, or why there are none.
+    """
+    code = "from autodiff.machine.kernels import calibrate; print(calibrate()[1])"
+    with pinned(request.threads):
+        command = [sys.executable, "-P", "-c", code]
+        done = subprocess.run(command, env=variables(request), capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else (done.stderr.strip().splitlines() or ["it failed"])[-1]
+
+
 class Watch:
     """What the machine did while it measured: its load, and time that the host gave to others."""
 

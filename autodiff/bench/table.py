@@ -12,22 +12,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..layers.work import Work
+from ..program.count import Work
 from .calibrate import MACHINE, rates_of
-from .plan import AGAIN, VALUE
+from .plan import AGAIN, VALUES
 from .records import Record
 from .statistics import Ratio, drift, interval, outliers, paired_ratio, pass_ratios
 from .sweep import Case
 
 # fmt: off
 COLUMNS = [
-    "case", "problem", "sweep", "operation", "engine", "wrt", "n", "m", "depth", "width", "dtype", "threads",
-    "parameters", "status", "reason", "passes", "rounds", "iterations", "min_s", "median_s", "mean_s", "stddev_s",
-    "iqr_s", "ci_low_s", "ci_high_s", "value_s", "cost_ratio", "flops", "bytes_moved", "predicted_s", "prepare_s",
-    "peak_bytes", "max_error", "drift", "outliers",
+    "case", "problem", "sweep", "operation", "engine", "executor", "chosen", "wrt", "n", "m", "depth", "width", "dtype",
+    "threads", "parameters", "status", "reason", "passes", "rounds", "iterations", "min_s", "median_s", "mean_s",
+    "stddev_s", "iqr_s", "ci_low_s", "ci_high_s", "value_s", "cost_ratio", "flops", "bytes_moved", "predicted_s",
+    "prepare_s", "peak_bytes", "max_error", "drift", "outliers",
 ]
 # fmt: on
 INTEGERS = ("n", "m", "depth", "width", "threads", "parameters", "passes", "rounds", "iterations")
+#: taken from the records as it is
+TAKEN = ("executor", "chosen", "n", "m", "depth", "width", "dtype", "threads", "parameters")
 WHOLE = ("flops", "bytes_moved", "peak_bytes")  #: integers that a row may lack
 FLOATS = ("cost_ratio", "max_error", "drift", "outliers")  #: beside the times
 NOT_RUN = "not run"
@@ -42,7 +44,7 @@ class Results:
 
     Attributes:
         frame: the table, with the columns of ``COLUMNS``.
-        rates: the machine's, by precision.
+        rates: the machine's, by executor and precision.
     """
 
     def __init__(self, planned: Iterable[tuple[Case, str]], found: list[Record]) -> None:
@@ -52,7 +54,7 @@ class Results:
             if record.sweep != MACHINE:
                 self._by_key[record.sweep, record.case, record.engine].append(record)
         self._ratios: dict[tuple[str, str, str, str], Ratio | None] = {}
-        rows = [self._row(case, engine) for case, engine in planned if engine != VALUE]
+        rows = [self._row(case, engine) for case, engine in planned if engine not in VALUES.values()]
         self.frame = _typed(pd.DataFrame(rows, columns=COLUMNS))
 
     def rounds(self, sweep: str, case: str, engine: str) -> dict[int, list[float]]:
@@ -109,7 +111,7 @@ class Results:
             known = {key: value for key, value in case.keywords.items() if key in ("n", "m", "depth", "width")}
             return row | known | {"status": NOT_RUN, "reason": "the run ended before it", "passes": 0}
         last = records[-1]
-        row |= {name: getattr(last, name) for name in ("n", "m", "depth", "width", "dtype", "threads", "parameters")}
+        row |= {name: getattr(last, name) for name in TAKEN}
         measured = [record for record in records if record.seconds]
         status, reason = _status(records)
         errors = [record.max_error for record in records if record.max_error is not None]
@@ -119,9 +121,10 @@ class Results:
         return row | _timings(measured) | _steadiness(measured) | self._costs(case, engine, measured)
 
     def _costs(self, case: Case, engine: str, measured: list[Record]) -> dict[str, Any]:
-        """What relates the times to f itself and to the machine."""
-        base = self.medians(case.sweep, case.name, VALUE)
-        ratio = self.ratio(case.sweep, case.name, engine, VALUE)
+        """What relates the times to the machine, and to f itself, run by the same executor."""
+        value = VALUES.get(measured[-1].executor, VALUES["numpy"])
+        base = self.medians(case.sweep, case.name, value)
+        ratio = self.ratio(case.sweep, case.name, engine, value)
         return {
             "value_s": median(base.values()) if base else None,
             "cost_ratio": ratio.value if ratio else None,
@@ -129,7 +132,7 @@ class Results:
 
     def _counts(self, record: Record) -> dict[str, Any]:
         """What was counted before anything ran, and the time that follows from it; nothing for what cannot count."""
-        work, rates = Work(**record.work), self.rates.get(record.dtype)
+        work, rates = Work(**record.work), self.rates.get((record.executor or "numpy", record.dtype))
         if not work.calls:
             return {}
         return {

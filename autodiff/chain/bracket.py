@@ -31,7 +31,8 @@ def bracket(problem: ChainProblem, memory_limit: int | None = None, matrix_free:
             tangent elimination  c[i,k]   + n_i (t_{k+1} + ... + t_j)                             if matrix_free
             adjoint elimination  c[k+1,j] + m_j (a_i + ... + a_k)      if e_i + ... + e_k <= M    if matrix_free
 
-    The homogeneous tangent and adjoint plans are among them. The limit bounds each adjoint operation by itself, as
+    The homogeneous tangent and adjoint plans are among them: tangent eliminations after F_1, adjoint ones before F_q,
+    where the first factor is taken as cheaply as it can be had. The limit bounds each adjoint operation by itself, as
     published; since tangents need no tape, a plan exists for every limit of at least 0. Of equal candidates the first
     kind in tangent, adjoint, multiply is taken, then the smallest k; of equal ways to have one factor, dense, tangents,
     cotangents. Costs are exact integers of any size. Time O(q^3), memory O(q^2).

@@ -54,8 +54,11 @@ class Plan:
         root: the last operation, which gives the whole product.
         memory_limit: most tape that one adjoint operation may need; None without a limit.
         cost: of all operations.
-        forward_cost: of the homogeneous tangent mode, ``n_1 (t_1 + ... + t_q)``.
-        reverse_cost: of the homogeneous adjoint mode, ``m_q (a_1 + ... + a_q)``; None where its tape exceeds the limit.
+        forward_cost: of the homogeneous tangent mode, ``d_1 + n_1 (t_2 + ... + t_q)``, with d_1 the dense cost of the
+            first factor where that is known: the product begins with F_1, the identity is not multiplied. Where it is
+            not known, d_1 is ``n_1 t_1``, and the sum the classical ``n_1 (t_1 + ... + t_q)``.
+        reverse_cost: of the homogeneous adjoint mode, ``d_q + m_q (a_1 + ... + a_{q-1})``, with d_q the dense cost of
+            the last factor, else ``m_q a_q``; None where its tape exceeds the limit.
         peak_memory: the most tape that one of the adjoint operations needs; an operation through factors i to k needs
             ``e_i + ... + e_k``.
     """
@@ -66,9 +69,9 @@ class Plan:
         self.memory_limit = memory_limit
         self._steps = _ordered(root)
         self._tape = sum(factor.memory for factor in problem.factors)
-        self._adjoint_cost = problem.m * sum(factor.adjoint_cost for factor in problem.factors)
+        self._adjoint_cost = _reverse_cost(problem)
         self.cost = sum(step.cost for step in self._steps)
-        self.forward_cost = problem.n * sum(factor.tangent_cost for factor in problem.factors)
+        self.forward_cost = _forward_cost(problem)
         self.reverse_cost = self._adjoint_cost if memory_limit is None or self._tape <= memory_limit else None
         self.peak_memory = max(self._tape_of(step) for step in self._steps)
 
@@ -132,10 +135,13 @@ class Plan:
             ("reverse", self._adjoint_cost, self._tape),
         ):
             rows.append((name, f"{cost:,}", _figure(_ratio(cost, self.homogeneous_cost)), f"{tape:,}"))
-        lines = _aligned(rows, "lrrr")
-        if self.memory_limit is not None:
-            lines.append(f"memory limit {self.memory_limit:,}{', which reverse exceeds' * (self.reverse_cost is None)}")
-        return "\n".join(lines)
+        return "\n".join(filter(None, [*_aligned(rows, "lrrr"), self.limit()]))
+
+    def limit(self) -> str:
+        """The memory limit, and whether reverse mode exceeds it; empty where there is none."""
+        if self.memory_limit is None:
+            return ""
+        return f"memory limit {self.memory_limit:,}{', which reverse exceeds' * (self.reverse_cost is None)}"
 
     def to_dict(self) -> dict[str, Any]:
         """The plan ready for JSON: ``steps`` in the order of ``steps()``, left and right as indices into that list.
@@ -158,6 +164,18 @@ class Plan:
                 for step in self._steps
             ],
         }
+
+
+def _forward_cost(problem: ChainProblem) -> int:
+    first, *rest = problem.factors
+    start = first.n * first.tangent_cost if first.dense_cost is None else first.dense_cost
+    return start + problem.n * sum(factor.tangent_cost for factor in rest)
+
+
+def _reverse_cost(problem: ChainProblem) -> int:
+    *rest, last = problem.factors
+    start = last.m * last.adjoint_cost if last.dense_cost is None else last.dense_cost
+    return start + problem.m * sum(factor.adjoint_cost for factor in rest)
 
 
 def _ordered(root: Step) -> list[Step]:

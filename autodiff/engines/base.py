@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import math
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -11,11 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays import Array, aligned_empty, as_size, check_out
-from ..errors import DTypeError, InputError, UnknownNameError, UnsupportedError
-from ..layers.work import NOTHING, Work
+from ..arrays import OWNED, PLAIN, Array, aligned_empty, as_plain, as_size, check_out
+from ..errors import InputError, UnknownNameError, UnsupportedError
 from ..network import Network
-from .memory import ChainMemory
+from ..program.count import NOTHING, Work
 
 # NumPy copies a broadcast operand into a buffer of its own unless a row is at least as long as the buffer; with its
 # default of 8192 elements diag(d) V takes three times as long for rows of 1024, and every run allocates the buffer.
@@ -30,20 +31,26 @@ OPERATIONS = ("jacobian", "gradient", "jvp", "vjp", "value")
 class Prepared(ABC):
     """A network made ready for one operation; call it with x.
 
-    One object works in one memory, so it serves one thread at a time; prepare one for each. NumPy's error state
-    (``np.errstate``) during a run is that of the preparation.
+    One object works in one memory: threads that call it are given turns, so prepare one for each to have them run at
+    the same time. NumPy's error state (``np.errstate``) during a run is that of the preparation. Copied or pickled, it
+    is prepared again, for the network's copy.
 
     Attributes:
         network: the network at the precision of the run.
         wrt: "input" or "params".
         operation: "jacobian", "jvp", "vjp" or "value".
+        seeds: tangents of a jvp, cotangents of a vjp.
         shape: of the result: (m, n), (m, k), (k, n) or (m,).
         nbytes: bytes of the arrays held between runs.
         work: exact counts of one run, for predictions; zero where an engine cannot know them.
+        maker: the engine that prepared it.
+        keeps_value: a run leaves f(x) in ``value``.
     """
 
     nbytes: int = 0
     work: Work = NOTHING
+    maker: Engine | None = None
+    keeps_value: bool = False
 
     def __init__(self, network: Network, wrt: str, operation: str, seeds: int) -> None:
         self.network, self.wrt, self.operation, self.seeds = network, wrt, operation, seeds
@@ -55,13 +62,25 @@ class Prepared(ABC):
             "value": (network.m,),
         }
         self.shape = shapes.get(operation, (network.m, columns))
+        self._x_shape, self._dtype = (network.n,), np.dtype(network.dtype.type)
+        self._empty = aligned_empty if self.result_nbytes >= LARGE else np.empty
+        self._lock, self._running = threading.RLock(), False
         self._context = contextvars.copy_context()
         self._context.run(np.setbufsize, BUFFER)
 
     @property
     def result_nbytes(self) -> int:
         """Bytes of one result."""
-        return int(np.prod(self.shape)) * self.network.dtype.itemsize
+        return math.prod(self.shape) * self.network.dtype.itemsize
+
+    @property
+    def value(self) -> Array:
+        """f(x) of the latest run, (m,), a copy.
+
+        Raises:
+            InputError: it is not kept, see ``keeps_value``, or nothing has been run yet.
+        """
+        raise InputError(f"this run does not keep the value of a {self.operation}; call network(x) for it")
 
     def __call__(self, x: Array, seed: Array | None = None, out: Array | None = None) -> Array:
         """Run at x (n,); ``seed`` is V (n, k) for a jvp and U (k, m) for a vjp.
@@ -70,31 +89,68 @@ class Prepared(ABC):
         numbers are finite is not, see :func:`autodiff.jacobian` for that.
 
         Raises:
-            InputError: a wrong shape.
-            DTypeError: a dtype other than the prepared one.
+            InputError: a wrong shape; an ``out`` that is not C-contiguous, aligned and writeable, or overlaps x, the
+                seed or the parameters; a call from within a run of the same object.
+            DTypeError: no array, or a dtype other than the prepared one.
         """
-        self._check(x, (self.network.n,), "x")
-        if self._seed_shape is not None:
-            if seed is None:
-                raise InputError(f"a {self.operation} needs a seed of shape {self._seed_shape}")
-            self._check(seed, self._seed_shape, "seed")
-        elif seed is not None:
-            raise InputError(f"a {self.operation} takes no seed; prepare a jvp or a vjp for that")
+        given, dtype, shape = (x, seed), self._dtype, self._x_shape
+        if type(x) is not np.ndarray or x.dtype != dtype or x.shape != shape or x.flags.num & PLAIN != PLAIN:
+            x = as_plain(x, shape, dtype, "x")
+        if seed is not None or self._seed_shape is not None:
+            seed = self._as_seed(seed)
         if out is None:
-            large = self.result_nbytes >= LARGE
-            out = (aligned_empty if large else np.empty)(self.shape, self.network.dtype)
+            out = target = self._empty(self.shape, dtype)
         else:
-            check_out(out, self.shape, self.network.dtype)
-        self._context.run(self._run, x, seed, out)
+            target = self._as_out(out, *given)
+        with self._lock:
+            if self._running:
+                raise InputError("this run was called from within itself; prepare another for that")
+            self._running = True
+            try:
+                self._context.run(self._run, x, seed, target)
+            finally:
+                self._running = False
         return out
 
-    def _check(self, array: Array, shape: tuple[int, ...], what: str) -> None:
-        if not isinstance(array, np.ndarray) or array.dtype != self.network.dtype:
-            came = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
-            wanted = self.network.dtype
-            raise DTypeError(f"{what} is {came}; this was prepared for {wanted}: np.asarray({what}, dtype=np.{wanted})")
-        if array.shape != shape:
-            raise InputError(f"{what} has shape {array.shape}; expected {shape}")
+    def _as_seed(self, seed: Array | None) -> Array | None:
+        dtype, shape = self._dtype, self._seed_shape
+        if shape is None:
+            raise InputError(f"a {self.operation} takes no seed; prepare a jvp or a vjp for that")
+        if type(seed) is np.ndarray and seed.dtype == dtype and seed.shape == shape and seed.flags.num & PLAIN == PLAIN:
+            return seed
+        if seed is None:
+            raise InputError(f"a {self.operation} needs a seed of shape {shape}")
+        return as_plain(seed, shape, dtype, "seed")
+
+    def _as_out(self, out: Array, x: Array, seed: Array | None) -> Array:
+        if (
+            type(out) is np.ndarray
+            and out.flags.num & OWNED == OWNED
+            and out.shape == self.shape
+            and out.dtype == self._dtype
+            and out is not x
+            and x.flags.owndata  # arrays with memory of their own: no bounds have to be compared, in 0.3 us each
+            and (seed is None or (out is not seed and seed.flags.owndata))
+        ):
+            return out
+        apart = [(x, "x"), (self.network.params, "the network's parameters")]
+        if seed is not None:
+            apart.append((seed, "the seed"))
+        return check_out(out, self.shape, self._dtype, apart)
+
+    def checked(self, x: Array, seed: Array | None = None) -> tuple[Array, Array | None]:
+        """x and the seed as plain arrays of the shapes and the dtype that this was prepared for.
+
+        Raises:
+            InputError, DTypeError: they are not.
+        """
+        x = as_plain(x, self._x_shape, self._dtype, "x")
+        return x, None if seed is None and self._seed_shape is None else self._as_seed(seed)
+
+    def __reduce__(self) -> Any:
+        if self.maker is None:
+            raise TypeError(f"{type(self).__name__} was not prepared by an engine, so that no copy can be")
+        return _prepared_again, (self.maker, self.network, self.wrt, self.operation, self.seeds)
 
     def bound(self, x: Array, seed: Array | None = None) -> Callable[[], object]:
         """The run at x with everything in place: what is timed.
@@ -111,30 +167,11 @@ class Prepared(ABC):
 
     @abstractmethod
     def _run(self, x: Array, seed: Array | None, out: Array) -> None:
-        """Fill ``out``."""
+        """Fill ``out``; all arrays are C-contiguous and aligned, and ``out`` overlaps none."""
 
 
-class Evaluation(Prepared):
-    """``y = f(x)`` over preallocated memory: what derivatives are compared with."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__(network, "input", "value", 1)
-        self.chain = network.derivatives()
-        self.memory = ChainMemory(self.chain, keep_primal=False, keep_residuals=False)
-        self.nbytes = self.memory.nbytes
-        self.work = sum((d.work("value") for d in self.chain), NOTHING)
-
-    def allocate(self) -> None:
-        self.memory.allocate()
-
-    def value(self, x: Array) -> Array:
-        """f(x) as a view of the working memory, valid until the next call."""
-        for derivative in self.chain:
-            x = derivative.value(x)
-        return x
-
-    def _run(self, x: Array, seed: Array | None, out: Array) -> None:
-        np.copyto(out, self.value(x))
+def _prepared_again(maker: Engine, network: Network, wrt: str, operation: str, seeds: int) -> Prepared:
+    return maker.prepare(network, wrt, operation=operation, seeds=seeds)
 
 
 class Engine(ABC):
@@ -156,6 +193,11 @@ class Engine(ABC):
     analytic: ClassVar[bool] = True
     traced: ClassVar[bool] = True
     _label: str = ""
+
+    @property
+    def executors(self) -> tuple[str, ...]:
+        """Which of "numpy" and "compiled" may run its programs; empty for an engine that writes none."""
+        return ()
 
     @property
     def label(self) -> str:
@@ -232,12 +274,17 @@ class Engine(ABC):
     def assemble(self, network: Network, wrt: str, operation: str, seeds: int) -> Prepared:
         """:meth:`layout` for what is known to be supported: peers find that out by tracing, which takes its time."""
         if operation == "value":
-            return self.evaluation(network)
-        return self.build(network, wrt, "jacobian" if operation == "gradient" else operation, seeds)
+            made = self.evaluation(network)
+        else:
+            made = self.build(network, wrt, "jacobian" if operation == "gradient" else operation, seeds)
+        made.maker = self
+        return made
 
     def evaluation(self, network: Network) -> Prepared:
-        """The evaluation of f itself; peers give their own."""
-        return Evaluation(network)
+        """The evaluation of f itself; left alone, by NumPy's executor."""
+        from .forward import Forward
+
+        return Forward().evaluation(network)
 
     @abstractmethod
     def build(self, network: Network, wrt: str, operation: str, seeds: int) -> Prepared:
@@ -245,9 +292,3 @@ class Engine(ABC):
 
     def __repr__(self) -> str:
         return f"<engine {self.name}>"
-
-
-def chain_work(pairs: list[tuple[Any, str, int]]) -> Work:
-    """The sum over (derivative, operation, k), ``vjp_both`` being an operation too."""
-    counted = (d.work_both(k) if operation == "vjp_both" else d.work(operation, k) for d, operation, k in pairs)
-    return sum(counted, NOTHING)

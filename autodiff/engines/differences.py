@@ -1,7 +1,7 @@
 """Derivatives without derivative rules: difference quotients and the complex-step method.
 
 They cost two and one evaluations of f per column, and are here as the independent check of the others and because
-people use them.
+people use them. They call the network's plain function and nothing else.
 """
 
 from __future__ import annotations
@@ -12,49 +12,49 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..arrays import Array
-from ..layers.work import passes
 from ..network import Network
-from .base import Engine, Evaluation, Prepared
+from ..primitives.stepped import Stepped
+from .base import Engine, Prepared
 
 
 class Perturbed(Prepared):
-    """Runs that perturb one variable at a time (or one direction) and evaluate f in private copies.
+    """Runs that perturb one variable at a time (or one direction), in private copies of x and of the parameters.
 
-    Subclasses give the network's number type and :meth:`_column`.
+    Subclasses say of which numbers the copies are, how f is evaluated, and give :meth:`_column` and :meth:`_direction`.
+    How much memory f takes while it is evaluated is not known; ``nbytes`` is what is held between runs.
     """
 
-    evaluations: int = 1
-
-    def __init__(self, network: Network, private: Network, wrt: str, operation: str, seeds: int) -> None:
+    def __init__(self, network: Network, wrt: str, operation: str, seeds: int) -> None:
         super().__init__(network, wrt, operation, seeds)
-        self.private = private
-        self.evaluation = Evaluation(private)
         self.count = seeds if operation == "jvp" else network.variables(wrt)
         self.scratch_size = network.variables(wrt) if operation == "jvp" else 0
-        held = network.n + network.params.size + network.m
-        real = network.m + self.scratch_size
-        self.nbytes = self.evaluation.nbytes + held * private.dtype.itemsize + real * network.dtype.itemsize
-        column = self.evaluation.work * self.evaluations + passes(network.m, 2)
-        self.work = column * self.count
+        held, real = network.n + network.params.size, network.m + self.scratch_size
+        self.nbytes = held * self._number().itemsize + real * network.dtype.itemsize
 
     def allocate(self) -> None:
-        self.evaluation.allocate()
-        self.x = np.empty(self.private.n, self.private.dtype)
-        self.column = np.empty(self.network.m, self.network.dtype)
-        self.scratch = np.empty(self.scratch_size, self.network.dtype)
-        #: the vector that is perturbed, and the one it is a perturbation of
-        self.variables = self.x if self.wrt == "input" else self.private.params
+        network = self.network
+        self.x = np.empty(network.n, self._number())
+        self.theta = np.empty(network.params.size, self._number())
+        self.column = np.empty(network.m, network.dtype)
+        self.scratch = np.empty(self.scratch_size, network.dtype)
+        #: the vector that is perturbed
+        self.variables = self.x if self.wrt == "input" else self.theta
 
     def _run(self, x: Array, seed: Array | None, out: Array) -> None:
         np.copyto(self.x, x)
-        np.copyto(self.private.params, self.network.params)
+        np.copyto(self.theta, self.network.params)
         base = x if self.wrt == "input" else self.network.params
-        for index in range(self.count):
-            if seed is None:
-                self._column(base, index)
-            else:
-                self._direction(base, seed[:, index])
-            out[:, index] = self.column
+        with np.errstate(all="ignore"):
+            for index in range(self.count):
+                if seed is None:
+                    self._column(base, index)
+                else:
+                    self._direction(base, seed[:, index])
+                out[:, index] = self.column
+
+    @abstractmethod
+    def _number(self) -> np.dtype[Any]:
+        """The dtype of the private copies."""
 
     @abstractmethod
     def _column(self, base: Array, index: int) -> None:
@@ -72,20 +72,25 @@ class FiniteDifferenceRun(Perturbed):
     section 5.7.
     """
 
-    evaluations = 2
+    def allocate(self) -> None:
+        super().allocate()
+        self.step = float(np.finfo(self.network.dtype).eps) ** (1 / 3)
+        self.parts = self.network.parts(self.theta)
 
-    def __init__(self, network: Network, wrt: str, operation: str, seeds: int) -> None:
-        super().__init__(network, network.copy(), wrt, operation, seeds)
-        self.step = float(np.finfo(network.dtype).eps) ** (1 / 3)
+    def _number(self) -> np.dtype[Any]:
+        return self.network.dtype
+
+    def _value(self) -> Any:
+        return self.network.function(self.x, self.parts)
 
     def _column(self, base: Array, index: int) -> None:
         at = base[index]
         h = self.step * max(1.0, abs(float(at)))
         up, down = at.dtype.type(at + h), at.dtype.type(at - h)
         self.variables[index] = up
-        np.copyto(self.column, self.evaluation.value(self.x))
+        np.copyto(self.column, self._value(), casting="same_kind")
         self.variables[index] = down
-        self.column -= self.evaluation.value(self.x)
+        self.column -= self._value()
         self.column /= up - down
         self.variables[index] = at
 
@@ -101,9 +106,9 @@ class FiniteDifferenceRun(Perturbed):
         h = self.step / largest
         np.multiply(v, h, out=scaled)
         np.add(base, scaled, out=self.variables)
-        np.copyto(self.column, self.evaluation.value(self.x))
+        np.copyto(self.column, self._value(), casting="same_kind")
         np.subtract(base, scaled, out=self.variables)
-        self.column -= self.evaluation.value(self.x)
+        self.column -= self._value()
         self.column /= 2 * h
         np.copyto(self.variables, base)
 
@@ -111,23 +116,36 @@ class FiniteDifferenceRun(Perturbed):
 class ComplexStepRun(Perturbed):
     """``Im f(x + ih e) / h``: no difference is taken, so h may be tiny and the result is exact to rounding.
 
+    It computes in complex128 for float32 networks too. Functions without a complex form of their own are continued by
+    :class:`autodiff.primitives.stepped.Stepped`.
+
     Source: Squire & Trapp, Using complex variables to estimate derivatives of real functions, SIAM Review 40 (1998).
     """
 
     step = 1e-40  #: small enough that h^2 vanishes beside 1, large enough that no product of h underflows
 
-    def __init__(self, network: Network, wrt: str, operation: str, seeds: int) -> None:
-        super().__init__(network, network.complex(), wrt, operation, seeds)
+    def allocate(self) -> None:
+        super().allocate()
+        self.point = Stepped(self.x)
+        self.parts = self.network.parts(Stepped(self.theta))
+
+    def _number(self) -> np.dtype[Any]:
+        return np.dtype(np.complex128)
+
+    def _take(self) -> None:
+        y = self.network.function(self.point, self.parts)
+        np.divide(np.imag(y), self.step, out=self.column, casting="same_kind")
 
     def _column(self, base: Array, index: int) -> None:
         self.variables[index] = complex(base[index], self.step)
-        np.divide(self.evaluation.value(self.x).imag, self.step, out=self.column, casting="same_kind")
+        self._take()
         self.variables[index] = base[index]
 
     def _direction(self, base: Array, v: Array) -> None:
-        np.multiply(v, self.step, out=self.variables.imag)
-        np.divide(self.evaluation.value(self.x).imag, self.step, out=self.column, casting="same_kind")
-        self.variables.imag.fill(0.0)
+        self.variables.imag = v
+        self.variables.imag *= self.step
+        self._take()
+        self.variables.imag = 0.0
 
 
 class _Differences(Engine):

@@ -6,115 +6,114 @@ This is the arithmetic of the two modes with nothing else around it: ``f_3'(f_2'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
-
-from ..arrays import Array
-from ..layers.base import Derivative, Sizes
-from ..layers.work import NOTHING, Work, passes, product
-from ..network import Network
+from ..linear.evaluate import as_matrix, dense
+from ..linear.linearize import Linear
+from ..linear.maps import Product
+from ..linear.terms import Axis, Term, Terms
+from ..program.builder import Builder
+from ..program.products import Named
+from ..program.value import Value
+from ..program.views import View
 from .forward import Forward
 from .reverse import Reverse
+from .writer import Writer, identity
 
 
-class DenseJacobian(Derivative):
-    """A derivative that forgets its structure: ``dense()`` once per x, then matrix products with it."""
+def matrix_map(b: Builder, terms: Terms) -> Product:
+    """Tangents along the identity, (n, m), as the matrix that they are: ``y = A x``."""
+    term = as_matrix(b, terms)
+    n, m = term.seed.size, term.axes[0].size
+    names = tuple(label for axis in (*term.axes, term.seed) for label in axis.labels)
+    held = term.factors[0].arranged(b, names)
+    strides = iter(held.strides)
+    view = View((m, n), tuple(next(strides) if size > 1 else 0 for size in (m, n)), held.offset)
+    return Product((0,), (1,), {0: n, 1: m}, b.look(held, view), (1, 0))
 
-    def __init__(self, inner: Derivative) -> None:
-        super().__init__(inner.shape, inner.dtype, inner.parameters)
-        self.inner = inner
 
-    def sizes(self, cotangents: int = 1, tangents: int | None = None) -> Sizes:
-        one, (m, n) = self.inner.sizes(), self.shape
-        matrix = 0 if self.inner.constant else m * n
-        return Sizes(one.primal, one.residual + matrix, one.scratch + m * self.parameters)
+def dense_map(w: Writer, J: Linear) -> Product:
+    """A layer's derivative, its structure forgotten."""
+    w.b.layer = J.layer
+    return matrix_map(w.b, J.push(identity(J.x.size)) or _nothing(w.b, J))
 
-    def bind(self, primal: Array, residual: Array, scratch: Array) -> None:
-        one, (m, n) = self.inner.sizes(), self.shape
-        self.inner.bind(primal, residual[: one.residual], scratch[: one.scratch])
-        rest = residual[one.residual : one.residual + m * n]
-        self.room = None if self.inner.constant else rest.reshape(m, n)
-        params = scratch[one.scratch : one.scratch + m * self.parameters]
-        self.params_room = params.reshape(m, self.parameters)
 
-    def value(self, x: Array) -> Array:
-        return self.inner.value(x)
-
-    def at(self, x: Array) -> Array:
-        y = self.inner.at(x)
-        self.J = self.inner.dense(self.room)
-        return y
-
-    def jvp(self, V: Array, out: Array | None = None) -> Array:
-        return np.matmul(self.J, V, out=out)
-
-    def vjp(self, U: Array, out: Array | None = None) -> Array:
-        return np.matmul(U, self.J, out=out)
-
-    def dense(self, out: Array | None = None) -> Array:
-        if out is None:
-            return self.J
-        np.copyto(out, self.J)
-        return out
-
-    def columns(self, start: int, stop: int, out: Array) -> Array:
-        np.copyto(out, self.J[:, start:stop])
-        return out
-
-    def rows(self, start: int, stop: int, out: Array) -> Array:
-        np.copyto(out, self.J[start:stop])
-        return out
-
-    def params_columns(self, start: int, stop: int, out: Array) -> Array:
-        return self.inner.params_columns(start, stop, out)
-
-    def params_rows(self, start: int, stop: int, out: Array) -> Array:
-        return self.inner.params_rows(start, stop, out)
-
-    def jvp_params(self, T: Array, out: Array | None = None) -> Array:
-        return np.matmul(self.dense_params(self.params_room), T, out=out)
-
-    def vjp_params(self, U: Array, out: Array | None = None) -> Array:
-        return np.matmul(U, self.dense_params(self.params_room), out=out)
-
-    def dense_params(self, out: Array | None = None) -> Array:
-        return self.inner.dense_params(out)
-
-    def work(self, operation: str, k: int = 1) -> Work:
-        (m, n), p = self.shape, self.parameters
-        match operation:
-            case "at":
-                return self.inner.work("at") + (NOTHING if self.inner.constant else self.inner.work("dense"))
-            case "jvp":
-                return product(m, n, k)
-            case "vjp":
-                return product(k, m, n)
-            case "dense":
-                return passes(m * n)
-            case "jvp_params":
-                return self.inner.work("dense_params") + product(m, p, k)
-            case "vjp_params":
-                return self.inner.work("dense_params") + product(k, m, p)
-        return self.inner.work(operation, k)
+def _nothing(b: Builder, J: Linear) -> Terms:
+    return [Term((Named(b.lift(0.0), ()),), Axis(J.x.size, 0, ()), (Axis(J.y.size, 0, ()),))]
 
 
 class ExplicitForward(Forward):
     """``explicit-forward``: dense Jacobians, right to left."""
 
     name: ClassVar[str] = "explicit-forward"
-    blocked: ClassVar[bool] = False  # its seeds are whole matrices: that is what is compared
 
-    def chain(self, network: Network) -> Sequence[Derivative]:
-        return [DenseJacobian(derivative) for derivative in network.derivatives()]
+    def __init__(self) -> None:
+        super().__init__()
+
+    def write(self, w: Writer) -> None:
+        if w.seed is not None:
+            super().write(w)
+        elif w.wrt == "params":
+            _push_params(w)
+        else:
+            x, V = w.x, w.input_seeds()
+            for number in range(w.depth):
+                x, J = w.linearize(number, x)
+                V = dense_map(w, J).push(w.b, V)
+            w.keep(x)
+            w.columns(V)
+
+
+def _push_params(w: Writer) -> None:
+    """One dense matrix of tangents, a column for every parameter so far."""
+    b, x = w.b, w.x
+    held: Value | None = None  # (m, columns so far)
+    for number in range(w.depth):
+        x, J = w.linearize(number, x)
+        part = w.network.slices[number]
+        m = w.network.layers[number].m
+        last = number == w.depth - 1
+        if not part.stop:
+            continue
+        target = w.result if last else b.new((m, part.stop))
+        if held is not None:
+            V = w.dense_seeds(held, True, held.shape[:1])
+            w.columns(dense_map(w, J).push(b, V), _columns(b, target, 0, part.start))
+        if part.stop > part.start:
+            own = J.push([], w.param_seeds(number, alone=True))
+            w.columns(own, _columns(b, target, part.start, part.stop))
+        held = target
+    w.keep(x)
+
+
+def _columns(b: Builder, matrix: Value, start: int, stop: int) -> Value:
+    view = View((matrix.shape[0], stop - start), matrix.strides, matrix.offset + start * matrix.strides[1])
+    return b.look(matrix, view)
 
 
 class ExplicitReverse(Reverse):
     """``explicit-reverse``: dense Jacobians, left to right."""
 
     name: ClassVar[str] = "explicit-reverse"
-    blocked: ClassVar[bool] = False
 
-    def chain(self, network: Network) -> Sequence[Derivative]:
-        return [DenseJacobian(derivative) for derivative in network.derivatives()]
+    def __init__(self) -> None:
+        super().__init__()
+
+    def write(self, w: Writer) -> None:
+        if w.seed is not None:
+            super().write(w)
+            return
+        b = w.b
+        y, maps = w.linear_maps()
+        w.keep(y)
+        U, lowest = w.output_seeds(), w.lowest
+        for number in range(w.depth - 1, lowest - 1, -1):
+            J = maps[number]
+            b.seeds_lead = True
+            if w.wrt == "params":
+                _, own = J.pull(U, False, True)
+                w.param_rows([[dense(b, terms)] if terms else [] for terms in own], number)
+            if w.wrt == "input" or number > lowest:
+                U = dense_map(w, J).transposed().push(b, U)
+        if w.wrt == "input":
+            w.rows(U)

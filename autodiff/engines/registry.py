@@ -19,16 +19,13 @@ from .forward import Forward
 from .mixed import ExplicitOptimal, Mixed
 from .peers import PEERS
 from .reverse import Reverse
+from .running import compiled
 
+ORDERS = (Forward, Reverse, Mixed, ExplicitForward, ExplicitReverse, ExplicitOptimal, ReverseCheckpointed)
 BUILT_IN: tuple[type[Engine], ...] = (
-    Forward,
-    Reverse,
-    Mixed,
+    *ORDERS,
+    *(compiled(order) for order in ORDERS),
     Auto,
-    ExplicitForward,
-    ExplicitReverse,
-    ExplicitOptimal,
-    ReverseCheckpointed,
     FiniteDifference,
     ComplexStep,
     *PEERS,
@@ -72,16 +69,21 @@ def register(engine: type[Engine]) -> type[Engine]:
     return engine
 
 
-def engine(name: str) -> Engine:
+def engine(name: str | Engine | type[Engine]) -> Engine:
     """The engine of that name, which may carry options: ``forward``, ``forward(chunk=64)``.
 
-    A tag makes a rival: ``forward@b`` is the same engine, measured under that name in a process of its own.
+    A tag makes a rival: ``forward@b`` is the same engine, measured under that name in a process of its own. An engine
+    is given back as it is, of a class one is made.
 
     Raises:
         UnknownNameError: no such engine or option, with the near matches.
-        InputError: options that cannot be read, or that the engine refuses.
+        InputError: options that cannot be read, or that the engine refuses; a class without a name.
         AutodiffError: another package's engine that does not load.
     """
+    if isinstance(name, Engine):
+        return name
+    if isinstance(name, type) and issubclass(name, Engine):
+        return _made(name)
     name, at, tag = name.partition("@") if isinstance(name, str) else (name, "", "")
     if at:
         return _tagged(name, tag)
@@ -100,6 +102,13 @@ def engine(name: str) -> Engine:
     made = maker(**options)
     made.label = name
     return made
+
+
+def _made(kind: type[Engine]) -> Engine:
+    try:
+        return kind()
+    except TypeError as error:
+        raise InputError(f"an engine cannot be made of {kind.__name__} without arguments: {error}") from error
 
 
 def _tagged(name: str, tag: str) -> Engine:

@@ -1,27 +1,24 @@
-"""Layers: functions, and their derivatives as linear maps; one family to a file."""
+"""Layers: functions with parameters; one family to a file."""
 
 from .activations import ACTIVATIONS, Activation
-from .base import Derivative, Layer, Sizes
+from .base import Layer
 from .batched import Batched
 from .dense import Dense
 from .elementwise import Elementwise
+from .function import Function
 from .losses import CrossEntropy, SquaredError
 from .peaks import Misfit, Peaks
-from .work import Cost, Work
 
 __all__ = [
     "ACTIVATIONS",
     "Activation",
     "Batched",
-    "Cost",
     "CrossEntropy",
     "Dense",
-    "Derivative",
     "Elementwise",
+    "Function",
     "Layer",
     "Misfit",
     "Peaks",
-    "Sizes",
     "SquaredError",
-    "Work",
 ]

@@ -37,20 +37,22 @@ def device_environment(device: str) -> dict[str, str]:
 
 
 def blas_info() -> dict[str, Any]:
-    """The BLAS library that NumPy loaded: name, version, kernel and threads."""
+    """The BLAS library that NumPy loaded: name, version, kernel and threads. SciPy and others may bring their own."""
     import numpy as np
     from threadpoolctl import threadpool_info
 
     np.dot(np.ones(1), np.ones(1))  # makes sure that the library is there
-    for library in threadpool_info():
-        if library.get("user_api") == "blas":
-            return {
-                "library": library.get("internal_api"),
-                "version": library.get("version"),
-                "kernel": library.get("architecture"),
-                "threads": library.get("num_threads"),
-                "file": Path(library.get("filepath", "")).name,
-            }
+    package = Path(np.__file__).parent
+    found = [library for library in threadpool_info() if library.get("user_api") == "blas"]
+    own = [one for one in found if {package, package.with_suffix(".libs")} & {*Path(one.get("filepath", "")).parents}]
+    for library in own or found:
+        return {
+            "library": library.get("internal_api"),
+            "version": library.get("version"),
+            "kernel": library.get("architecture"),
+            "threads": library.get("num_threads"),
+            "file": Path(library.get("filepath", "")).name,
+        }
     return {"library": "unknown", "version": None, "kernel": None, "threads": None, "file": None}
 
 

@@ -14,9 +14,11 @@ from urllib.parse import unquote, urlparse
 import psutil
 
 from .blas import blas_info, kernel_warning
+from .rates import in_use
 
 PEERS = ("jax", "jaxlib", "torch", "autograd", "casadi")
-PACKAGES = ("numpy", "pytest", "pytest-benchmark", "pandas", "matplotlib", "scikit-learn", "scipy", *PEERS)
+OPTIONAL = ("numba", *PEERS)
+PACKAGES = ("numpy", "pytest", "pytest-benchmark", "pandas", "matplotlib", "scikit-learn", "scipy", *OPTIONAL)
 BUSY = 0.15  #: share of all processors that others use, from which on a machine is called busy
 LOOK = 0.5  #: seconds over which that is measured; the load average remembers minutes, this program's own included
 
@@ -48,6 +50,7 @@ def environment() -> dict[str, Any]:
         "packages": _versions(),
         "blas": blas,
         "blas_coretype": os.environ.get("OPENBLAS_CORETYPE"),
+        "rates": in_use(),
         "git_commit": git_commit(),
         "warnings": [text for text in (kernel_warning(blas["kernel"], flags), governor_warning(governor)) if text],
     }
@@ -122,9 +125,9 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def _versions() -> dict[str, str | None]:
-    """Of the packages that times depend on; peers only where they are installed."""
+    """Of the packages that times depend on; the optional ones only where they are installed."""
     found = {name: _version(name) for name in ("autodiff-bench", *PACKAGES)}
-    return {name: text for name, text in found.items() if text or name not in PEERS}
+    return {name: text for name, text in found.items() if text or name not in OPTIONAL}
 
 
 def _version(name: str) -> str | None:

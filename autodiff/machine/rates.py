@@ -1,92 +1,231 @@
-"""The machine's own speed, and what it predicts a counted amount of work to take.
+"""The speed of an executor on this machine, what it predicts counted work to take, and where it is kept.
 
-The model is a sum of four terms, in seconds: ``calls * c + fma * f + transcendental * t + elements * e``. Products run
-at arithmetic speed, everything that only streams arrays at memory speed, and small work at the speed of the
-interpreter; their sum, not n against m, decides which mode is faster.
+The model is a sum, in seconds: ``start + calls * c + elements * e + transcendental * t + fma * f``. Products run at
+arithmetic speed, everything that only streams arrays at memory speed, and small work at the speed of calls; their sum,
+not n against m, decides which mode is faster. :mod:`.kernels` measures the rates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import functools
+import json
+import math
+import os
+import platform
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from ..layers import Dense
-from ..layers.work import Work, passes, product
+from ..program.count import Work
 
-SIDE = 256  #: of the matrices whose product gives the arithmetic rate; three of them fit a 2 MiB cache
-STREAM = 1 << 16  #: elements of the arrays that give the memory rate, of the size that derivatives work on
-WIDTH = 2  #: of the layer whose time is nothing but calls
-
-
-@dataclass(frozen=True, slots=True)
-class Kernel:
-    """A piece of work to time: ``run()`` does what ``work`` counts."""
-
-    run: Callable[[], object]
-    work: Work
-
-
-def kernels(dtype: np.dtype[Any]) -> dict[str, Kernel]:
-    """One kernel for every rate, in the order in which :func:`rates` solves for them."""
-    rng = np.random.default_rng(0)
-    A, B, C = (rng.standard_normal((SIDE, SIDE)).astype(dtype) for _ in range(3))
-    u, v, w = (np.abs(rng.standard_normal(STREAM)).astype(dtype) for _ in range(3))
-    layer = Dense(np.eye(WIDTH, dtype=dtype), np.zeros(WIDTH, dtype), "tanh")
-    tiny = layer.derivative(dtype)
-    x, U, back = np.ones(WIDTH, dtype), np.ones((1, WIDTH), dtype), np.empty((1, WIDTH), dtype)
-
-    def calls() -> None:
-        tiny.at(x)
-        tiny.vjp(U, back)
-
-    return {
-        "call": Kernel(calls, tiny.work("at") + tiny.work("vjp")),
-        "element": Kernel(lambda: np.multiply(u, v, out=w), passes(STREAM, 1, operands=3)),
-        "transcendental": Kernel(lambda: np.tanh(u, out=w), passes(STREAM, 1, transcendental=1)),
-        "fma": Kernel(lambda: np.dot(A, B, out=C), product(SIDE, SIDE, SIDE)),
-    }
+SCHEMA = 1
+MACHINES = 16  #: of which rates are kept in one file, the latest
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Seconds per unit of work."""
+    """Seconds per unit of work.
+
+    Attributes:
+        call: of an instruction.
+        start: of a run, whatever it does.
+        element: of an array element that is read or written.
+        transcendental: of an evaluation of tanh.
+        fma: of a multiply-add in a product.
+    """
 
     call: float
+    start: float
     element: float
     transcendental: float
     fma: float
 
     def predict(self, work: Work) -> float:
-        """Seconds that the work should take."""
+        """Seconds that a run with this work should take."""
         return (
-            work.calls * self.call
+            self.start
+            + work.calls * self.call
             + work.elements * self.element
             + work.transcendental * self.transcendental
             + work.fma * self.fma
         )
 
 
-def rates(seconds: Mapping[str, float], dtype: np.dtype[Any]) -> Rates:
-    """The rates from the measured seconds of every kernel, each less what the earlier rates explain of it.
+#: one core of a 2023 server processor, float64; for choices where nothing was measured
+TYPICAL = {
+    "numpy": Rates(call=7e-7, start=2e-6, element=1.5e-10, transcendental=3e-9, fma=2.9e-11),
+    "compiled": Rates(call=4e-8, start=6e-7, element=1.5e-10, transcendental=3e-9, fma=2.9e-11),
+}
+EXECUTORS = tuple(TYPICAL)
+PRECISIONS = ("float64", "float32")
 
-    Raises:
-        KeyError: a kernel was not measured.
+
+def typical(executor: str) -> Rates:
+    """The rates of an executor, "numpy" or "compiled", on a typical machine."""
+    return TYPICAL[executor]
+
+
+def rates_for(executor: str, dtype: DTypeLike) -> Rates:
+    """The rates of an executor as ``autodiff env --calibrate`` measured them on this machine, else typical ones."""
+    found = _found(rates_file()).rates.get((executor, np.dtype(dtype).name))
+    return found or typical(executor)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of this machine, as it is now.
+
+    Attributes:
+        path: of the file.
+        rates: by executor and precision; empty where there are none.
+        measured: when, in ISO 8601.
+        note: empty, or why the file could not be used.
     """
-    known = {"call": 0.0, "element": 0.0, "transcendental": 0.0, "fma": 0.0}
-    for name, kernel in kernels(dtype).items():
-        rest = max(seconds[name] - Rates(**known).predict(kernel.work), 0.0)
-        count = {
-            "call": kernel.work.calls,
-            "element": kernel.work.elements,
-            "transcendental": kernel.work.transcendental,
-            "fma": kernel.work.fma,
-        }[name]
-        known[name] = rest / count
-    return Rates(**known)
+
+    path: Path
+    rates: dict[tuple[str, str], Rates] = field(default_factory=dict)
+    measured: str = ""
+    note: str = ""
 
 
-#: one core of a 2023 server processor with AVX-512, float64; for choices that cannot wait for a measurement
-TYPICAL = Rates(call=7e-7, element=2.1e-10, transcendental=1.2e-9, fma=2.9e-11)
+def rates_file() -> Path:
+    """Where rates are kept: in ``$AUTODIFF_CACHE``, else in ``autodiff`` in the user's folder of caches."""
+    own, users = os.environ.get("AUTODIFF_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    if own:
+        return Path(own) / "rates.json"
+    try:
+        base = Path(users) if users and Path(users).is_absolute() else Path("~/.cache").expanduser()
+    except RuntimeError:  # nobody's home
+        base = Path(tempfile.gettempdir())
+    return base / "autodiff" / "rates.json"
+
+
+def kept() -> Kept:
+    """What is kept of this machine with these versions of BLAS and packages; read once in a process."""
+    return _found(rates_file())
+
+
+def in_use() -> dict[str, Any]:
+    """The rates that choices are made by, in seconds, and since when and where they are kept; ready for JSON."""
+    found = kept()
+    seconds = {
+        f"{executor} {precision}": asdict(rates_for(executor, precision))
+        for executor in EXECUTORS
+        for precision in PRECISIONS
+    }
+    return {"measured": found.measured or None, "file": str(found.path), "note": found.note, "seconds": seconds}
+
+
+def keep(rates: Mapping[tuple[str, str], Rates], measured: str) -> str:
+    """Keep rates of this machine in place of earlier ones; a file that cannot be read is replaced.
+
+    Returns empty, or why they could not be kept.
+    """
+    path, own = rates_file(), machine()
+    entries, _ = _entries(path)
+    entries = [one for one in entries if one.get("machine") != own][1 - MACHINES :]
+    made = {f"{executor} {precision}": asdict(one) for (executor, precision), one in rates.items()}
+    entries.append({"machine": own, "measured": measured, "rates": made})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        number, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+        try:
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                json.dump({"schema": SCHEMA, "kept": entries}, file, indent=1)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        return f"{path}: {error.strerror or error}"
+    finally:
+        _found.cache_clear()
+    return ""
+
+
+@functools.cache
+def machine() -> dict[str, Any]:
+    """What rates belong to: the processor, BLAS and its kernels, the versions of the packages that do the work."""
+    from .. import __version__
+    from .blas import blas_info
+
+    blas = blas_info()
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "blas": [blas["library"], blas["version"], blas["kernel"]],
+        "numpy": np.__version__,
+        "numba": _version("numba"),
+        "autodiff": __version__,
+    }
+
+
+def _processor() -> str:
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+@functools.cache
+def _found(path: Path) -> Kept:
+    entries, note = _entries(path)
+    own = machine() if entries else {}
+    for one in entries:
+        if one.get("machine") == own:
+            rates = _rates(one.get("rates"))
+            if rates:
+                return Kept(path, rates, str(one.get("measured", "")), note)
+            note = f"{path}: the rates of this machine cannot be read"
+    return Kept(path, note=note)
+
+
+def _entries(path: Path) -> tuple[list[dict[str, Any]], str]:
+    """What a file holds, and why it cannot be read; nothing of either where there is none."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return [], ""
+    except OSError as error:
+        return [], f"{path}: {error.strerror or error}"
+    except (ValueError, RecursionError):
+        return [], f"{path} is damaged"
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA or not isinstance(data.get("kept"), list):
+        return [], f"{path} is not a file of rates that this version reads"
+    return [one for one in data["kept"] if isinstance(one, dict)], ""
+
+
+def _rates(data: Any) -> dict[tuple[str, str], Rates]:
+    """Rates as they were kept; empty if anything is amiss."""
+    names = {one.name for one in fields(Rates)}
+    found = {}
+    for executor in EXECUTORS:
+        for precision in PRECISIONS:
+            one = data.get(f"{executor} {precision}") if isinstance(data, dict) else None
+            if one is None:
+                continue
+            if not isinstance(one, dict) or one.keys() != names or not all(map(_usable, one.values())):
+                return {}
+            found[executor, precision] = Rates(**one)
+    return found
+
+
+def _usable(number: object) -> bool:
+    return isinstance(number, float | int) and not isinstance(number, bool) and math.isfinite(number) and number >= 0

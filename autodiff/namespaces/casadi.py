@@ -1,131 +1,22 @@
-"""NumPy's arrays and names over CasADi's matrices, for layers that are to be traced by CasADi.
-
-CasADi has matrices only, stored by columns. An array of shape (r, c) is therefore held as its transpose, a (c, r)
-matrix, so that NumPy's row-major order is CasADi's own: reshaping is free, and a vector (c,), which NumPy broadcasts
-as (1, c), is the column that CasADi expects. Symbols may be SX or MX.
-"""
+"""NumPy's names over CasADi's matrices, for layers that are to be traced by CasADi."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..errors import UnsupportedError
 from . import load
+from .casadi_arrays import CasadiArray, asarray, held_shape, matmul, spread, together
 
-Shape = tuple[int, ...]
 Reduction = Callable[[Any], Any]
-AXES = 2  #: that CasADi's matrices have
 
-
-class CasadiArray:
-    """An array of up to two axes over a CasADi matrix: indexing, reshaping, broadcasting and arithmetic as in NumPy.
-
-    Args:
-        held: the transposed matrix: (c, r) for the shape (r, c), (c, 1) for (c,).
-        shape: as NumPy would state it.
-
-    Raises:
-        UnsupportedError: more than two axes.
-    """
-
-    __array_ufunc__ = None  # so that NumPy leaves ``ndarray - array`` to __rsub__
-    dtype = np.dtype(np.float64)
-
-    def __init__(self, held: Any, shape: Shape) -> None:
-        _check_axes(shape)
-        self.held, self.shape = held, shape
-
-    @property
-    def T(self) -> CasadiArray:  # noqa: N802  (NumPy's name)
-        """The transpose; a vector is its own."""
-        return CasadiArray(self.held.T, self.shape[::-1]) if len(self.shape) == AXES else self
-
-    def reshape(self, *shape: Any) -> CasadiArray:
-        """The same numbers, row by row, in another shape; one size may be -1."""
-        sizes = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
-        known = math.prod(size for size in sizes if size != -1)
-        wanted = tuple(math.prod(self.shape) // known if size == -1 else int(size) for size in sizes)
-        _check_axes(wanted)
-        return CasadiArray(load("casadi").reshape(self.held, *_held_shape(wanted)), wanted)
-
-    def __getitem__(self, key: Any) -> CasadiArray:
-        if isinstance(key, slice) and len(self.shape) == 1:  # CasADi's own slices stay short for long vectors
-            part = range(self.shape[0])[key]
-            return CasadiArray(self.held[key, :], (len(part),))
-        positions = np.arange(math.prod(self.shape)).reshape(self.shape)[key]
-        _check_axes(positions.shape)
-        picked = load("casadi").vec(self.held)[positions.ravel().tolist()]
-        return CasadiArray(picked, (positions.size,)).reshape(positions.shape)
-
-    def __add__(self, other: Any) -> CasadiArray:
-        return _together(self, other, lambda a, b: a + b)
-
-    def __sub__(self, other: Any) -> CasadiArray:
-        return _together(self, other, lambda a, b: a - b)
-
-    def __mul__(self, other: Any) -> CasadiArray:
-        return _together(self, other, lambda a, b: a * b)
-
-    def __truediv__(self, other: Any) -> CasadiArray:
-        return _together(self, other, lambda a, b: a / b)
-
-    def __pow__(self, other: Any) -> CasadiArray:
-        return _together(self, other, lambda a, b: a**b)
-
-    def __rsub__(self, other: Any) -> CasadiArray:
-        return _together(other, self, lambda a, b: a - b)
-
-    def __rtruediv__(self, other: Any) -> CasadiArray:
-        return _together(other, self, lambda a, b: a / b)
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def __neg__(self) -> CasadiArray:
-        return CasadiArray(-self.held, self.shape)
-
-    def __gt__(self, other: Any) -> CasadiArray:
-        return _together(self, other, lambda a, b: a > b)
-
-    def __lt__(self, other: Any) -> CasadiArray:
-        return _together(self, other, lambda a, b: a < b)
-
-
-def _check_axes(shape: Shape) -> None:
-    if len(shape) > AXES:
-        raise UnsupportedError(f"needs arrays of {len(shape)} axes; CasADi has matrices only")
-
-
-def _held_shape(shape: Shape) -> tuple[int, int]:
-    columns, rows = (*shape[::-1], 1, 1)[:AXES]
-    return columns, rows
-
-
-def asarray(values: Any, dtype: Any = None) -> CasadiArray:
-    """A constant, or an array as it is; CasADi has double precision only, whatever ``dtype`` says."""
-    if isinstance(values, CasadiArray):
-        return values
-    array = np.asarray(values, dtype=np.float64)
-    _check_axes(array.shape)
-    return CasadiArray(load("casadi").DM(array.reshape(_held_shape(array.shape)[::-1]).T), array.shape)
-
-
-def _together(a: Any, b: Any, operation: Any) -> CasadiArray:
-    """An elementwise operation on two arrays broadcast against each other as NumPy does."""
-    a, b = asarray(a), asarray(b)
-    shape = np.broadcast_shapes(a.shape, b.shape)
-    return CasadiArray(operation(_spread(a, shape), _spread(b, shape)), shape)
-
-
-def _spread(array: CasadiArray, shape: Shape) -> Any:
-    """The matrix of an array broadcast to a shape; CasADi repeats single numbers by itself."""
-    (rows, columns), (to_rows, to_columns) = _held_shape(array.shape), _held_shape(shape)
-    if rows == columns == 1:
-        return array.held
-    return load("casadi").repmat(array.held, to_rows // rows, to_columns // columns)
+#: CasADi's elementwise functions that are NumPy's, by the same name, and those by another
+SAME = "ceil cos cosh exp expm1 floor log log10 log1p sign sin sinh sqrt tan tanh"
+OTHER = {"abs": "fabs", "absolute": "fabs", "arccos": "acos", "arcsin": "asin", "arctan": "atan"}
+PAIRED = {"arctan2": "atan2", "maximum": "fmax", "minimum": "fmin", "power": "power"}
 
 
 class CasadiNamespace:
@@ -140,12 +31,25 @@ class CasadiNamespace:
         UnsupportedError: CasADi is not installed.
     """
 
+    abs: Any
+    exp: Any
+    log: Any
+    log1p: Any
+    sin: Any
+    tanh: Any
+
+    pi = np.pi
+
     def __init__(self, single: bool = False) -> None:
         self.casadi = casadi = load("casadi")
         self.single = single
         self.asarray = asarray
-        self.exp, self.log, self.log1p = _elementwise(casadi.exp), _elementwise(casadi.log), _elementwise(casadi.log1p)
-        self.sin, self.tanh = _elementwise(casadi.sin), _elementwise(casadi.tanh)
+        self.special = CasadiSpecial(self)
+        for name, own in [*((name, name) for name in SAME.split()), *OTHER.items()]:
+            setattr(self, name, _elementwise(getattr(casadi, own)))
+        self.square = _elementwise(lambda held: held * held)
+        for name, own in PAIRED.items():
+            setattr(self, name, _paired(getattr(casadi, own)))
 
     def real(self, x: CasadiArray) -> CasadiArray:
         """``x`` itself: there are no complex numbers in CasADi."""
@@ -153,22 +57,58 @@ class CasadiNamespace:
 
     def matmul(self, a: Any, b: Any) -> CasadiArray:
         """The product of vectors and matrices, as ``numpy.matmul``."""
-        a, b = asarray(a), asarray(b)
-        if not (a.shape and b.shape) or a.shape[-1] != b.shape[0]:
-            raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit")
-        shape = (*a.shape[:-1], *b.shape[1:])
-        matrix = len(b.shape) == AXES
-        left, right = b.held if matrix else b.held.T, a.held  # the transposed product is that of the transposes, turned
-        mtimes = self.casadi.mtimes
-        made = mtimes(right.T, left.T).T if self.single == matrix else mtimes(left, right)
-        return CasadiArray(self.casadi.reshape(made, *_held_shape(shape)), shape)
+        return matmul(a, b, self.single)
 
     def where(self, condition: CasadiArray, a: Any, b: Any) -> CasadiArray:
         """``a`` where the condition holds, else ``b``."""
         a, b = asarray(a), asarray(b)
         shape = np.broadcast_shapes(condition.shape, a.shape, b.shape)
-        parts = (_spread(part, shape) for part in (condition, a, b))
+        parts = (spread(part, shape) for part in (condition, a, b))
         return CasadiArray(self.casadi.if_else(*parts), shape)
+
+    def logaddexp(self, a: Any, b: Any) -> CasadiArray:
+        """``log(e^a + e^b)`` without overflow: ``max(a, b) + log(1 + e^-|a - b|)``, smooth where a = b too."""
+        a, b = asarray(a), asarray(b)
+        difference = a - b
+        positive = difference > 0
+        rest = self.exp(self.where(positive, -difference, difference))
+        found: CasadiArray = self.where(positive, a, b) + self.log1p(rest)
+        return found
+
+    def clip(self, x: Any, low: Any = None, high: Any = None) -> CasadiArray:
+        """``x`` between two bounds."""
+        found = asarray(x)
+        if low is not None:
+            found = together(found, low, self.casadi.fmax)
+        return found if high is None else together(found, high, self.casadi.fmin)
+
+    def reshape(self, x: CasadiArray, shape: Any) -> CasadiArray:
+        """The same numbers in another shape."""
+        return x.reshape(shape)
+
+    def transpose(self, x: CasadiArray) -> CasadiArray:
+        """The axes in reverse."""
+        return x.T
+
+    def pieces(self, flat: CasadiArray, sizes: Sequence[int]) -> Sequence[CasadiArray]:
+        """A vector cut up; one split, since the adjoints of slices would add up vectors as long as ``flat``."""
+        parts = self.casadi.vertsplit(flat.held, np.cumsum([0, *sizes]).tolist())
+        return [CasadiArray(part, (size,)) for part, size in zip(parts, sizes, strict=True)]
+
+    def concatenate(self, arrays: Sequence[Any], axis: int = 0) -> CasadiArray:
+        """One after the other along an axis."""
+        given = [asarray(array) for array in arrays]
+        shape, position = list(given[0].shape), range(len(given[0].shape))[axis]
+        shape[position] = sum(array.shape[position] for array in given)
+        join = self.casadi.vertcat if position == len(shape) - 1 else self.casadi.horzcat
+        return CasadiArray(join(*(array.held for array in given)), tuple(shape))
+
+    def stack(self, arrays: Sequence[Any], axis: int = 0) -> CasadiArray:
+        """One after the other along a new axis."""
+        given = [asarray(array) for array in arrays]
+        position = range(len(given[0].shape) + 1)[axis]
+        shape = (*given[0].shape[:position], 1, *given[0].shape[position:])
+        return self.concatenate([array.reshape(shape) for array in given], position)
 
     def sum(self, x: CasadiArray, axis: int | None = None, keepdims: bool = False) -> CasadiArray:
         """The sum over one axis, or over all."""
@@ -181,22 +121,45 @@ class CasadiNamespace:
 
     def max(self, x: CasadiArray, axis: int | None = None, keepdims: bool = False) -> CasadiArray:
         """The largest over one axis, or over all; equal ones share the derivative."""
-        casadi = self.casadi
+        casadi, fmax = self.casadi, self.casadi.fmax
         return _reduce(
-            x, axis, keepdims, lambda m: _largest(casadi.vertsplit(m)), lambda m: _largest(casadi.horzsplit(m))
+            x, axis, keepdims, lambda m: _fold(casadi.vertsplit(m), fmax), lambda m: _fold(casadi.horzsplit(m), fmax)
         )
+
+    def min(self, x: CasadiArray, axis: int | None = None, keepdims: bool = False) -> CasadiArray:
+        """The least over one axis, or over all; equal ones share the derivative."""
+        return -self.max(-x, axis, keepdims)
+
+
+class CasadiSpecial:
+    """The special functions that layers use."""
+
+    def __init__(self, xp: CasadiNamespace) -> None:
+        self.xp = xp
+        self.erf = _elementwise(xp.casadi.erf)
+
+    def expit(self, z: CasadiArray) -> CasadiArray:
+        """``1 / (1 + e^-z)``, by ``e^-|z|`` so that neither tail overflows."""
+        positive = z > 0
+        small = self.xp.exp(self.xp.where(positive, -z, z))
+        found: CasadiArray = self.xp.where(positive, 1.0, small) / (1.0 + small)
+        return found
 
 
 def _elementwise(function: Callable[[Any], Any]) -> Callable[[CasadiArray], CasadiArray]:
     return lambda x: CasadiArray(function(x.held), x.shape)
 
 
-def _largest(parts: list[Any]) -> Any:
-    """The elementwise maximum, by halves so that the expression stays shallow."""
+def _paired(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], CasadiArray]:
+    return lambda a, b: together(a, b, function)
+
+
+def _fold(parts: list[Any], function: Callable[[Any, Any], Any]) -> Any:
+    """The parts joined by a function of two, by halves so that the expression stays shallow."""
     if len(parts) == 1:
         return parts[0]
     middle = len(parts) // 2
-    return load("casadi").fmax(_largest(parts[:middle]), _largest(parts[middle:]))
+    return function(_fold(parts[:middle], function), _fold(parts[middle:], function))
 
 
 def _reduce(x: CasadiArray, axis: int | None, keepdims: bool, down: Reduction, along: Reduction) -> CasadiArray:
@@ -208,5 +171,5 @@ def _reduce(x: CasadiArray, axis: int | None, keepdims: bool, down: Reduction, a
     position = range(axes)[axis]
     held = (down if position == axes - 1 else along)(x.held)
     kept = tuple(1 if i == position else size for i, size in enumerate(x.shape))
-    made = CasadiArray(load("casadi").reshape(held, *_held_shape(kept)), kept)
+    made = CasadiArray(load("casadi").reshape(held, *held_shape(kept)), kept)
     return made if keepdims else made.reshape(*(size for i, size in enumerate(kept) if i != position))

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import load
+
+#: PyTorch's functions that are NumPy's, by the same name, for tensors
+SAME = """abs arctan arctan2 ceil cos cosh exp expm1 floor log log10 log1p log2 matmul outer ravel real reciprocal
+    reshape sign sin sinh sqrt square tan tanh trunc where"""
+#: functions of two arguments either of which may be a number
+PAIRED = "add divide logaddexp maximum minimum multiply power subtract"
 
 
 class TorchNamespace:
@@ -17,12 +25,34 @@ class TorchNamespace:
         UnsupportedError: PyTorch is not installed.
     """
 
+    abs: Any
+    exp: Any
+    log: Any
+    matmul: Any
+    real: Any
+    tanh: Any
+    where: Any
+
     def __init__(self, device: str = "cpu") -> None:
         self.torch = torch = load("torch")
         self.device = device
+        self.special = torch.special
+        self.pi = torch.pi
         self._constants: dict[tuple[int, Any], tuple[Any, Any]] = {}
-        self.exp, self.log, self.log1p, self.sin, self.tanh = torch.exp, torch.log, torch.log1p, torch.sin, torch.tanh
-        self.matmul, self.where, self.real = torch.matmul, torch.where, torch.real
+        for name in SAME.split():
+            setattr(self, name, getattr(torch, name))
+        self.absolute = torch.abs
+        for name in PAIRED.split():
+            setattr(self, name, functools.partial(self._paired, getattr(torch, {"power": "pow"}.get(name, name))))
+
+    def _paired(self, function: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+        """A function of two tensors, one of which may be a number."""
+        tensor = self.torch.Tensor
+        if not isinstance(b, tensor):
+            b = self.torch.as_tensor(b, dtype=a.dtype, device=a.device)
+        elif not isinstance(a, tensor):
+            a = self.torch.as_tensor(a, dtype=b.dtype, device=b.device)
+        return function(a, b)
 
     def asarray(self, values: Any, dtype: Any = None) -> Any:
         """``values`` as a tensor of ``dtype`` on the namespace's device; a tensor stays where it is."""
@@ -34,6 +64,19 @@ class TorchNamespace:
             self._constants[key] = values, made
         return self._constants[key][1]
 
+    def pieces(self, flat: Any, sizes: Sequence[int]) -> Sequence[Any]:
+        """A vector cut up; one split, since the adjoints of slices would add up vectors as long as ``flat``."""
+        found: Sequence[Any] = self.torch.split(flat, sizes)
+        return found
+
+    def concatenate(self, arrays: Sequence[Any], axis: int = 0) -> Any:
+        """One after the other along an axis."""
+        return self.torch.cat(tuple(arrays), dim=axis)
+
+    def stack(self, arrays: Sequence[Any], axis: int = 0) -> Any:
+        """One after the other along a new axis."""
+        return self.torch.stack(tuple(arrays), dim=axis)
+
     def sum(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         """The sum over ``axis``."""
         return self.torch.sum(x, dim=axis, keepdim=keepdims)
@@ -42,6 +85,18 @@ class TorchNamespace:
         """The mean over ``axis``."""
         return self.torch.mean(x, dim=axis, keepdim=keepdims)
 
-    def max(self, x: Any, axis: Any = (), keepdims: bool = False) -> Any:
+    def max(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         """The largest over ``axis``; equal ones share the derivative."""
-        return self.torch.amax(x, dim=axis, keepdim=keepdims)
+        return self.torch.amax(x, dim=() if axis is None else axis, keepdim=keepdims)
+
+    def min(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        """The least over ``axis``; equal ones share the derivative."""
+        return self.torch.amin(x, dim=() if axis is None else axis, keepdim=keepdims)
+
+    def clip(self, x: Any, low: Any = None, high: Any = None) -> Any:
+        """``x`` between two bounds."""
+        return self.torch.clip(x, low, high)
+
+    def transpose(self, x: Any, axes: Sequence[int] | None = None) -> Any:
+        """The axes in another order, in reverse if none is given."""
+        return x.permute(*(reversed(range(x.ndim)) if axes is None else axes))

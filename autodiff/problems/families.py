@@ -19,10 +19,12 @@ class Family:
     Attributes:
         make: the function.
         tiny: keywords that give a small instance, for checks.
+        wrt: what it is usually differentiated with respect to, "input" or "params".
     """
 
     make: Callable[..., Network]
     tiny: Mapping[str, Any] = field(default_factory=dict)
+    wrt: str = "input"
 
     def check(self, **keywords: Any) -> None:
         """Refuse keywords that the family cannot be called with.
@@ -73,11 +75,16 @@ FROM_ZERO = {"seed": 0, "first": 0, "image": 0}  #: integers that may be 0; ever
 _FAMILIES: dict[str, Family] = {}
 
 
-def family(**tiny: Any) -> Callable[[Callable[..., Network]], Callable[..., Network]]:
-    """Register a problem family; the keywords are those of a small instance."""
+def family(*, wrt: str = "input", **tiny: Any) -> Callable[[Callable[..., Network]], Callable[..., Network]]:
+    """Register a problem family; the keywords are those of a small instance.
+
+    Args:
+        wrt: what it is usually differentiated with respect to: "params" of a loss that is trained by.
+        tiny: keywords of a small instance.
+    """
 
     def add(make: Callable[..., Network]) -> Callable[..., Network]:
-        _FAMILIES[make.__name__] = Family(make, tiny)
+        _FAMILIES[make.__name__] = Family(make, tiny, wrt)
         return make
 
     return add

@@ -37,7 +37,7 @@ def _classifier_sizes(hidden: int, depth: int) -> list[int]:
     return [PIXELS, *[hidden] * (depth - 1), CLASSES]
 
 
-@family(hidden=3, depth=2, samples=4)
+@family(wrt="params", hidden=3, depth=2, samples=4)
 def digits_loss(
     hidden: int = 32, depth: int = 2, samples: int = 256, first: int = 0, seed: int = 0, dtype: DTypeLike = np.float64
 ) -> Network:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..calibrate import COMPILED
 from ..findings import engines_of
 from ..sweep import Sweep
 from ..table import Results
@@ -30,11 +31,14 @@ def draw_bars(figure: Figure, results: Results, sweep: Sweep) -> None:
             "cost_ratio"
         ].to_numpy()
         axes.barh(
-            places, own["cost_ratio"], height * 0.9, color=colour(engine), label=engine,
+            places, own["cost_ratio"], height * 0.9, color=colour(engine), label=engine, edgecolor="white",
+            linewidth=0, hatch="////" if engine.startswith(COMPILED) else None,
             xerr=None if np.isnan(spread).all() else np.abs(np.nan_to_num(spread)), ecolor="black", capsize=2,
         )  # fmt: skip
         for place, ratio, seconds in zip(places, own["cost_ratio"], own["median_s"], strict=True):
-            text = axes.text(ratio * 1.08, place, f"{ratio:.3g}  ({seconds_text(seconds)})", va="center", fontsize=9)
+            text = axes.text(
+                ratio * 1.08, place, f"{_number(ratio)}  ({seconds_text(seconds)})", va="center", fontsize=9
+            )
             text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.0})
     label = "bound of a reverse-mode gradient"
     axes.axvline(CHEAP_GRADIENT, color=GREY, linestyle="--", linewidth=1.2, label=label, zorder=0)
@@ -51,4 +55,8 @@ def draw_bars(figure: Figure, results: Results, sweep: Sweep) -> None:
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("cost in evaluations of f")
     axes.set_title(sweep.title or sweep.name)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=len(engines) + 1, fontsize=9)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9)
+
+
+def _number(ratio: float) -> str:
+    return f"{ratio:.3g}" if ratio < 1000 else f"{ratio:,.0f}"

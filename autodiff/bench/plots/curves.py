@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ..growth import Exponent, growth
 from ..sweep import Sweep
 from ..table import Results
-from .style import GREY, bytes_axis, colour, marker, seconds_axis, size_axis
+from .style import GREY, bytes_axis, colour, line, seconds_axis, size_axis
 
 LABELS = {"n": "inputs n", "m": "outputs m", "depth": "depth (layers)", "width": "width", "size": "size"}
 
@@ -38,8 +38,14 @@ def draw_times(time: Axes, results: Results, sweep: Sweep, *, exponents: bool = 
         own = own.sort_values(f"key.{axis}")
         fit = growth(own[f"key.{axis}"].tolist(), own["median_s"].tolist()) if exponents else None
         _curve(time, results, sweep, str(engine), own, axis, fit)
-    first = measured.drop_duplicates("case").sort_values(f"key.{axis}")
-    time.plot(first[f"key.{axis}"], first["value_s"], color=GREY, linestyle="--", linewidth=1.2, label="f itself")
+    for executor, own in measured.groupby("executor", sort=False):
+        first = own.drop_duplicates("case").sort_values(f"key.{axis}")
+        compiled = executor == "compiled"
+        if executor or set(measured["executor"]) == {""}:
+            label, dash = ("f itself, compiled", "--") if compiled else ("f itself", "-")
+            time.plot(
+                first[f"key.{axis}"], first["value_s"], label=label, color=GREY, linestyle=dash, linewidth=1.2
+            )  # fmt: skip
     time.set_ylabel("time of one call")
     seconds_axis(time)
     time.legend(fontsize=9)
@@ -50,7 +56,7 @@ def _curve(
 ) -> None:
     x = own[f"key.{axis}"].to_numpy(float)
     label = engine if fit is None else f"{engine}: ~ {axis}$^{{{fit.slope:.2f}}}$ from {axis} = {fit.first:.0f} on"
-    axes.plot(x, own["median_s"], color=colour(engine), marker=marker(engine), label=label)
+    axes.plot(x, own["median_s"], label=label, **line(engine))
     quartiles = [
         np.quantile(np.concatenate([*map(np.asarray, results.rounds(sweep.name, case, engine).values())]), [0.25, 0.75])
         for case in own["case"]
@@ -65,8 +71,7 @@ def _memory(axes: Axes, measured: pd.DataFrame, axis: str) -> None:
     for engine, own in measured.groupby("engine", sort=False):
         own = own.sort_values(f"key.{axis}")
         axes.plot(
-            own[f"key.{axis}"], own["peak_bytes"].astype(float), color=colour(str(engine)), marker=marker(str(engine)),
-            label=str(engine),
+            own[f"key.{axis}"], own["peak_bytes"].astype(float), label=str(engine), **line(str(engine))
         )  # fmt: skip
     axes.set_ylabel("peak memory of the engine")
     bytes_axis(axes)

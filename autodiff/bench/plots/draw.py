@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from ..findings import gain_table, log_ratios, ratio_table
+from ..findings import Pair, gain_table, log_ratios, pairs, ratio_table
 from ..peers import relative
 from ..sweep import Sweep
 from ..table import Results
@@ -42,7 +42,10 @@ def draw_all(results: Results, sweeps: list[Sweep], folder: Path) -> tuple[list[
             undrawn.append(f"sweep {sweep.name} is not drawn: too little of it was measured")
             continue
         wide = sweep.kind in WIDE or (sweep.kind == "curves" and sweep.memory)
+        wide = wide or (sweep.kind == "map" and len(drawn_pairs(results, sweep)) > 1)
         size = {"width": 10.0 if wide else 7.0, "height": HEIGHTS.get(sweep.kind, 4.4)}
+        if sweep.kind == "bars":
+            size["height"] = max(4.4, 1.8 + 0.24 * len(results.measured(sweep.name)))
         written += save(partial(DRAWERS[sweep.kind], results=results, sweep=sweep), folder / sweep.name, **size)
     return written, undrawn
 
@@ -51,5 +54,13 @@ def enough(results: Results, sweep: Sweep) -> bool:
     """Something was measured, and where engines are compared, both of them on some case."""
     if results.measured(sweep.name).empty:
         return False
-    compared = {"map": log_ratios, "ratio": ratio_table, "gain": gain_table, "peers": relative}.get(sweep.kind)
+    if sweep.kind in ("map", "ratio"):
+        return bool(drawn_pairs(results, sweep))
+    compared = {"gain": gain_table, "peers": relative}.get(sweep.kind)
     return compared is None or not compared(results, sweep).empty
+
+
+def drawn_pairs(results: Results, sweep: Sweep) -> list[Pair]:
+    """The pairs of engines that were both measured on some case."""
+    table = log_ratios if sweep.kind == "map" else ratio_table
+    return [pair for pair in pairs(results, sweep) if not table(results, sweep, pair).empty]

@@ -8,7 +8,7 @@ from ..findings import gain_table
 from ..sweep import Sweep
 from ..table import Results
 from .curves import LABELS, draw_times
-from .style import GREY, colour, marker, size_axis
+from .style import GREY, colour, line, size_axis
 
 
 def draw_gain(figure: Figure, results: Results, sweep: Sweep) -> None:
@@ -21,7 +21,7 @@ def draw_gain(figure: Figure, results: Results, sweep: Sweep) -> None:
     if table["counted"].notna().any():
         gain.plot(table["size"], table["counted"], color=GREY, linestyle="--", label="by multiplications")
         gain.plot(table["size"], table["predicted"], color=GREY, linestyle=":", label="by this machine's rates")
-    gain.plot(table["size"], table["gain"], color=colour(engine), marker=marker(engine), label=f"{engine}, measured")
+    gain.plot(table["size"], table["gain"], label=f"{engine}, measured", **line(engine))
     gain.fill_between(table["size"], table["low"], table["high"], color=colour(engine), alpha=0.2)
     gain.axhline(1.0, color="black", linewidth=0.8)
     gain.set_yscale("log")

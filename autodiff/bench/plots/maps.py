@@ -3,41 +3,64 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from ..findings import engines_of, log_ratios
+from ..calibrate import COMPILED
+from ..findings import Pair, log_ratios, pairs
 from ..sweep import Sweep
 from ..table import Results
 from .curves import LABELS
 from .style import colour
 
 Floats = NDArray[np.float64]
+MOST = 64  #: cells of a map whose ratios are written into them
 
 
 def draw_map(figure: Figure, results: Results, sweep: Sweep) -> None:
-    """log2 of the first engine's time over the second's: where it is 0 they cost the same; ~ marks undecided cells."""
-    first, second = engines_of(results, sweep)[:2]
+    """log2 of one engine's time over the other's: where it is 0 they cost the same; ~ marks undecided cells.
+
+    The same two engines compiled have a map of their own, in the same shades.
+    """
+    tables = {pair: log_ratios(results, sweep, pair) for pair in pairs(results, sweep)}
+    tables = {pair: table for pair, table in tables.items() if not table.empty}
+    limit = max(float(np.nanmax(np.abs(table["log2"].to_numpy(float)))) for table in tables.values()) or 1.0
+    panels = figure.subplots(1, len(tables), squeeze=False)[0]
+    for axes, pair in zip(panels, tables, strict=True):
+        mesh = _panel(axes, results, sweep, pair, limit)
+        if len(tables) > 1:
+            axes.set_title("compiled" if pair[0].startswith(COMPILED) else "by NumPy's functions", fontsize=10)
+    first, second = next(iter(tables))
+    if len(tables) > 1:
+        figure.suptitle(sweep.title or sweep.name, fontsize=12, x=0.01, ha="left", fontweight="bold")
+    else:
+        panels[0].set_title(sweep.title or sweep.name)
+    bar = figure.colorbar(mesh, ax=list(panels), label=f"log$_2$ ({first} / {second})")
+    bar.ax.text(0.5, 1.02, f"{second}\nfaster", transform=bar.ax.transAxes, ha="center", va="bottom", fontsize=8)
+    bar.ax.text(0.5, -0.02, f"{first}\nfaster", transform=bar.ax.transAxes, ha="center", va="top", fontsize=8)
+
+
+def _panel(axes: Axes, results: Results, sweep: Sweep, pair: Pair, limit: float) -> AxesImage:
+    """One map; returns what its shades mean."""
     y, x = sweep.axes[:2]
-    table = log_ratios(results, sweep)
+    table = log_ratios(results, sweep, pair)
     grid, low, high = (table.pivot(index=x, columns=y, values=name) for name in ("log2", "low", "high"))
     values = grid.to_numpy(float)
     undecided = (low.to_numpy(float) <= 0) & (high.to_numpy(float) >= 0)
-    axes = figure.subplots()
-    limit = float(np.nanmax(np.abs(values))) or 1.0
-    shades = LinearSegmentedColormap.from_list("modes", [colour(first), "#FFFFFF", colour(second)])
+    ends = [colour(engine) for engine in pair]
     mesh = axes.imshow(
         values,
         origin="lower",
-        cmap=shades,
+        cmap=LinearSegmentedColormap.from_list("modes", [ends[0], "#FFFFFF", ends[1]]),
         norm=TwoSlopeNorm(0.0, -limit, limit),
         aspect="auto",
         interpolation="nearest",
     )
-    small = values.size <= 64
-    for row, column in np.argwhere(~np.isnan(values)) if small else ():
+    for row, column in np.argwhere(~np.isnan(values)) if values.size <= MOST else ():
         value = values[row, column]
         ink = "white" if abs(value) > 0.6 * limit else "black"
         # in the upper left, where neither line goes
@@ -55,11 +78,8 @@ def draw_map(figure: Figure, results: Results, sweep: Sweep) -> None:
     axes.set_xlabel(LABELS.get(y, y))
     axes.set_ylabel(LABELS.get(x, x))
     axes.grid(visible=False)
-    axes.set_title(sweep.title or sweep.name)
-    bar = figure.colorbar(mesh, ax=axes, label=f"log$_2$ ({first} / {second})")
-    bar.ax.text(0.5, 1.02, f"{second}\nfaster", transform=bar.ax.transAxes, ha="center", va="bottom", fontsize=8)
-    bar.ax.text(0.5, -0.02, f"{first}\nfaster", transform=bar.ax.transAxes, ha="center", va="top", fontsize=8)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, fontsize=9)
+    return mesh
 
 
 def _undecided_by_neighbours(values: Floats, low: Floats, high: Floats, undecided: NDArray[np.bool_]) -> Floats:

@@ -13,6 +13,8 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from ..calibrate import COMPILED
+
 # Okabe & Ito, Color Universal Design (2008)
 COLOURS = {
     "forward": "#0072B2",
@@ -48,8 +50,20 @@ SETTINGS: dict[Any, Any] = {
 }
 
 
+def dashes(engine: str) -> str:
+    """The engine's line: dashed for what is compiled."""
+    return "--" if engine.startswith(COMPILED) else "-"
+
+
+def line(engine: str) -> dict[str, Any]:
+    """How an engine's curve is drawn: compiled, an order keeps its colour and marker; dashed, and hollow."""
+    inside = {"markerfacecolor": "white"} if engine.startswith(COMPILED) else {}
+    return {"color": colour(engine), "linestyle": dashes(engine), "marker": marker(engine), **inside}
+
+
 def colour(engine: str) -> str:
     """The engine's colour, the same in every plot and every run; another package's modes are shades of its own."""
+    engine = engine.removeprefix(COMPILED)
     if engine in COLOURS:
         return COLOURS[engine]
     package, _, mode = engine.partition("-")
@@ -67,6 +81,7 @@ def package_colour(engine: str) -> str:
 
 def marker(engine: str) -> str:
     """The engine's marker: that of its mode."""
+    engine = engine.removeprefix(COMPILED)
     package, _, mode = engine.partition("-")
     return MARKERS.get(mode if package in PACKAGES else engine, "X")
 

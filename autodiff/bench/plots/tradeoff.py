@@ -8,7 +8,7 @@ from matplotlib.ticker import LogLocator
 from ..sweep import Sweep
 from ..table import Results
 from .curves import LABELS
-from .style import bytes_axis, colour, marker, seconds_axis
+from .style import bytes_axis, line, seconds_axis
 
 
 def draw_tradeoff(figure: Figure, results: Results, sweep: Sweep) -> None:
@@ -17,7 +17,7 @@ def draw_tradeoff(figure: Figure, results: Results, sweep: Sweep) -> None:
     memory, trade = figure.subplots(1, 2)
     for engine, own in measured.groupby("engine", sort=False):
         own = own.sort_values(f"key.{axis}")
-        style = {"color": colour(str(engine)), "marker": marker(str(engine)), "label": str(engine)}
+        style = line(str(engine)) | {"label": str(engine)}
         peak = own["peak_bytes"].astype(float)
         memory.plot(own[f"key.{axis}"], peak, **style)
         trade.plot(peak, own["median_s"], **style)

@@ -19,7 +19,8 @@ from ...arrays import Array
 from ...errors import UnsupportedError
 from ...layers import Layer
 from ...namespaces import load
-from ...namespaces.casadi import CasadiArray, CasadiNamespace
+from ...namespaces.casadi import CasadiNamespace
+from ...namespaces.casadi_arrays import CasadiArray, held_shape
 from ...network import Network
 from .peer import Peer, PeerRun, convert, leaves
 
@@ -42,8 +43,11 @@ class _Casadi(Peer):
         return f"CasADi computes in double precision only, {network.name} is {network.dtype}; network.astype('float64')"
 
     def output_shape(self, layer: Layer, dtype: np.dtype[Any]) -> tuple[int, ...]:
-        x, theta = (CasadiArray(load("casadi").MX.sym("z", size), (size,)) for size in (layer.n, layer.params.size))
-        made: CasadiArray = layer.function(x, theta, CasadiNamespace())
+        def symbol(shape: tuple[int, ...]) -> CasadiArray:
+            return CasadiArray(load("casadi").MX.sym("z", *held_shape(shape)), shape)
+
+        theta = tuple(symbol(array.shape) for array in layer.params)
+        made: CasadiArray = layer.function(symbol((layer.n,)), theta, CasadiNamespace())
         return made.shape
 
     def build(self, network: Network, wrt: str, operation: str, seeds: int) -> PeerRun:
@@ -91,13 +95,13 @@ class CasadiRun(PeerRun):
         inputs: list[Any] = []
 
         def symbol(array: Array) -> CasadiArray:
-            inputs.append(casadi.MX.sym(f"z{len(inputs)}", *array.shape[::-1]))
+            inputs.append(casadi.MX.sym(f"z{len(inputs)}", *held_shape(array.shape)))
             return CasadiArray(inputs[-1], array.shape)
 
         point, direction = self.example()
         x, theta = symbol(point), convert(symbol, self.parameters())
         variables = inputs[self.argument]
-        y = self._trace(x, theta, CasadiNamespace(single=directions == 1))
+        y = self.network.function(x, theta, CasadiNamespace(single=directions == 1)).held
         if self.operation == "value":
             made = y
         elif self.operation == "jacobian":
@@ -122,14 +126,6 @@ class CasadiRun(PeerRun):
     def _stored(self, seed: Array) -> Array:
         """A seed as CasADi stores it, by columns: V (n, k) turned, U (k, m) as the transpose (m, k) that it is."""
         return (seed.T if self.operation == "jvp" else seed).copy(order="C")
-
-    def _trace(self, x: CasadiArray, theta: Any, xp: CasadiNamespace) -> Any:
-        if isinstance(theta, CasadiArray):
-            # one split for all layers: the adjoints of slices would add up vectors as long as theta, for every layer
-            pieces = load("casadi").vertsplit(theta.held, [0, *(part.stop for part in self.network.slices)])
-            theta = tuple(CasadiArray(piece, (piece.shape[0],)) for piece in pieces)
-        y: CasadiArray = self.network.function(x, theta, xp)
-        return y.held
 
     def bind(self, x: Array, seed: Array | None) -> Callable[[], Any]:
         arrays = [array.copy() for array in (x, *leaves(self.parameters()))]

@@ -46,7 +46,8 @@ class _Jax(Peer):
     def output_shape(self, layer: Layer, dtype: np.dtype[Any]) -> tuple[int, ...]:
         jax = load("jax")
         with _precision(jax, dtype):
-            x, theta = (jax.ShapeDtypeStruct((size,), dtype) for size in (layer.n, layer.params.size))
+            x = jax.ShapeDtypeStruct((layer.n,), dtype)
+            theta = tuple(jax.ShapeDtypeStruct(array.shape, dtype) for array in layer.params)
             found = jax.eval_shape(lambda x, theta: layer.function(x, theta, jax.numpy), x, theta)
         return tuple(found.shape)
 

@@ -45,10 +45,10 @@ def first_line(error: BaseException) -> str:
 
 
 def convert(function: Callable[[Array], Any], arrays: Any) -> Any:
-    """``function`` of every array in nested tuples; None stays None."""
+    """``function`` of every array in nested tuples."""
     if isinstance(arrays, tuple):
         return tuple(convert(function, array) for array in arrays)
-    return None if arrays is None else function(arrays)
+    return function(arrays)
 
 
 def leaves(arrays: Any) -> list[Any]:
@@ -165,7 +165,7 @@ class PeerRun(Prepared):
             raise UnsupportedError(f"{self.engine.label} cannot compile {name}: {first_line(error)}") from error
 
     def parameters(self) -> Any:
-        """The parameters as f takes them: flat to differentiate with respect to them, else as nested tuples.
+        """The parameters as f takes them: flat to differentiate with respect to them, else as tuples, layer by layer.
 
         People keep parameters layer by layer, and cutting a flat vector up costs a copy or a view for every layer.
         """
@@ -186,10 +186,7 @@ class PeerRun(Prepared):
         return self.network.example_input(), None if shape is None else np.ones(shape, self.network.dtype)
 
     def bound(self, x: Array, seed: Array | None = None) -> Callable[[], object]:
-        self._check(x, (self.network.n,), "x")
-        if self._seed_shape is not None:
-            self._check(seed, self._seed_shape, "seed")  # type: ignore[arg-type]  # None is refused there
-        return self.bind(x, seed)
+        return self.bind(*self.checked(x, seed))
 
     def _run(self, x: Array, seed: Array | None, out: Array) -> None:
         found = np.asarray(self.to_numpy(self.bind(x, seed)()))

@@ -14,12 +14,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...arrays import Array
+from ...arrays import Array, as_size
 from ...layers import Layer
 from ...namespaces import load
 from ...namespaces.torch import TorchNamespace
 from ...network import Network
-from ..blocks import check_chunk
 from .peer import Peer, PeerRun, chosen_device, convert, leaves
 
 COMPILERS = ("c++", "g++", "clang++")
@@ -33,8 +32,7 @@ class _Torch(Peer):
     compiles: ClassVar[bool] = False
 
     def __init__(self, chunk: int | None = None) -> None:
-        check_chunk(chunk)
-        self.chunk = chunk
+        self.chunk = None if chunk is None else as_size(chunk, "chunk")
 
     def load(self) -> None:
         torch = load("torch")
@@ -49,10 +47,12 @@ class _Torch(Peer):
 
     def output_shape(self, layer: Layer, dtype: np.dtype[Any]) -> tuple[int, ...]:
         torch = load("torch")
-        x, theta = (
-            torch.empty(size, dtype=getattr(torch, dtype.name), device="meta") for size in (layer.n, layer.params.size)
-        )
-        return tuple(layer.function(x, theta, TorchNamespace("meta")).shape)
+
+        def like(shape: int | tuple[int, ...]) -> Any:
+            return torch.empty(shape, dtype=getattr(torch, dtype.name), device="meta")
+
+        theta = tuple(like(array.shape) for array in layer.params)
+        return tuple(layer.function(like(layer.n), theta, TorchNamespace("meta")).shape)
 
     def build(self, network: Network, wrt: str, operation: str, seeds: int) -> PeerRun:
         return TorchRun(self, network, wrt, operation, seeds)

@@ -1,8 +1,8 @@
-"""Counting work: what one operation of a derivative costs, in units that a machine has rates for."""
+"""Counting work: what one operation costs, in units that a machine has rates for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +63,3 @@ def passes(size: int, count: int = 1, transcendental: int = 0, operands: int = 2
         elements=size * count * operands,
         calls=count,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What a chain planner needs to know of one derivative ``f'(x)`` of shape (m, n).
-
-    Attributes:
-        tangent: fused multiply-adds of ``f'(x) v`` for one tangent v.
-        cotangent: fused multiply-adds of ``u f'(x)`` for one cotangent u.
-        dense: fused multiply-adds of forming ``f'(x)`` as an (m, n) matrix.
-        memory: bytes kept from the primal evaluation for the adjoint.
-    """
-
-    tangent: int
-    cotangent: int
-    dense: int
-    memory: int
-    shape: tuple[int, int] = field(default=(0, 0))

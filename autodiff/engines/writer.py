@@ -1,0 +1,185 @@
+"""What an engine writes its program with: a network's layers, seeds, and places for the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..linear.evaluate import assemble
+from ..linear.linearize import Linear, linearize
+from ..linear.terms import Axis, Term, Terms, through, whole
+from ..network import Network
+from ..program.builder import Builder
+from ..program.program import Program
+from ..program.value import Value
+from ..program.views import View, contiguous
+
+
+@dataclass(slots=True, eq=False)
+class Writer:
+    """A builder, and what a program for one network and operation begins and ends with.
+
+    Attributes:
+        network: f.
+        wrt: "input" or "params".
+        operation: "jacobian", "jvp", "vjp" or "value".
+        shape: of the result, two axes.
+        b: the builder.
+        x: the input (n,).
+        result: what the run fills.
+        seed: V (n, k) or U (k, m), where the run is given one.
+    """
+
+    network: Network
+    wrt: str
+    operation: str
+    shape: tuple[int, ...]
+    b: Builder
+    x: Value = field(init=False)
+    result: Value = field(init=False)
+    seed: Value | None = field(init=False, default=None)
+
+    @classmethod
+    def of(cls, network: Network, wrt: str, operation: str, seeds: int) -> Writer:
+        """A writer for an operation with so many tangents or cotangents."""
+        columns, m = network.variables(wrt), network.m
+        shapes = {"jvp": (m, seeds), "vjp": (seeds, columns), "value": (m,)}
+        made = cls(network, wrt, operation, shapes.get(operation, (m, columns)), Builder(network.dtype))
+        made.x = made.b.outside("x", (network.n,))
+        made.result = made.b.outside("result", made.shape)
+        made.b.code.result = made.result
+        seed = {"jvp": (columns, seeds), "vjp": (seeds, m)}.get(operation)
+        if seed is not None:
+            made.seed = made.b.outside("seed", seed)
+        return made
+
+    def program(self) -> Program:
+        """What has been written, laid out."""
+        names = tuple(layer.kind for layer in self.network.layers)
+        return Program.of(self.b.code, names, params=self.network.params)
+
+    # -- the layers
+
+    @property
+    def depth(self) -> int:
+        """Layers."""
+        return self.network.depth
+
+    @property
+    def lowest(self) -> int:
+        """The first layer that is differentiated."""
+        if self.wrt == "input":
+            return 0
+        return next(i for i, layer in enumerate(self.network.layers) if layer.params)
+
+    def linearize(self, number: int, x: Value) -> tuple[Value, Linear]:
+        """Layer ``number`` at x: its value, and its derivative."""
+        layer = self.network.layers[number]
+        params = [self.b.fixed(array, self.network.params) for array in layer.params]
+        return linearize(self.b, layer, number, x, params)
+
+    def linear_maps(self) -> tuple[Value, list[Linear]]:
+        """The value, and all layers' derivatives."""
+        x, maps = self.x, []
+        for number in range(self.depth):
+            x, J = self.linearize(number, x)
+            maps.append(J)
+        return x, maps
+
+    def evaluate(self) -> None:
+        """f(x) as the result."""
+        y, _ = self.linear_maps()
+        self.b.write(np.positive, [y], self.result)
+
+    def keep(self, y: Value) -> None:
+        """f(x) as what ``run.value`` gives: it outlives the run."""
+        if y.buffer.place != "memory" or y.strides != contiguous(y.shape) or y.offset:
+            y = self.b.copy(y)
+        self.b.code.value = y
+
+    # -- seeds
+
+    def input_seeds(self, start: int = 0, size: int | None = None, step: int = 0) -> Terms:
+        """Columns ``start`` to ``start + size`` of the identity of x; in a loop, ``step`` further on in each block."""
+        return identity(self.network.n, start, size, step)
+
+    def output_seeds(self, start: int = 0, size: int | None = None, step: int = 0) -> Terms:
+        """Rows ``start`` to ``start + size`` of the identity of y; in a loop, ``step`` further on in each block."""
+        return identity(self.network.m, start, size, step)
+
+    def param_seeds(self, number: int, alone: bool = False) -> list[Terms]:
+        """The identity of one layer's parameters, as columns among those of all parameters, or ``alone``."""
+        found: list[Terms] = []
+        part = self.network.slices[number]
+        columns, offset = (part.stop - part.start, 0) if alone else (self.network.params.size, part.start)
+        for array in self.network.layers[number].params:
+            axes = tuple(whole(size) for size in array.shape)
+            pairs = zip(axes, contiguous(array.shape), strict=True)
+            parts = tuple((label, stride * own) for axis, stride in pairs for label, own in axis.parts)
+            found.append([Term((), Axis(columns, offset, parts), axes)])
+            offset += array.size
+        return found
+
+    def dense_param_seeds(self, number: int, V: Value) -> list[Terms]:
+        """Tangents V (p, k) of all parameters, as those of one layer's."""
+        found: list[Terms] = []
+        offset = self.network.slices[number].start
+        for array in self.network.layers[number].params:
+            found.append(self.dense_seeds(V, True, array.shape, offset))
+            offset += array.size
+        return found
+
+    def dense_seeds(self, seeds: Value, columns: bool, shape: tuple[int, ...], start: int = 0) -> Terms:
+        """Seeds that are given, as columns (n, k) or as rows (k, n), from position ``start`` on as a variable's."""
+        count = seeds.shape[1 if columns else 0]
+        along, across = seeds.strides if columns else seeds.strides[::-1]
+        strides = tuple(stride * along for stride in contiguous(shape))
+        axes = (whole(count), *(whole(size) for size in shape))
+        held = self.b.look(seeds, View((count, *shape), (across, *strides), seeds.offset + start * along))
+        return [Term((through(self.b, held, axes),), axes[0], axes[1:])]
+
+    # -- results
+
+    def block(self, axis: int, start: int, size: int, step: int = 0) -> Value:
+        """Rows or columns of the result; in a loop, ``step`` further on in each block."""
+        out = self.result
+        shape = (*out.shape[:axis], size, *out.shape[axis + 1 :])
+        made = self.b.look(out, View(shape, out.strides, out.offset + start * out.strides[axis]))
+        made.step = step * out.strides[axis]
+        return made
+
+    def columns(self, V: Terms, target: Value | None = None) -> None:
+        """Tangents into the result, as columns (m, k)."""
+        out = self.result if target is None else target
+        self._assemble(V, self.b.look(out, View(out.shape[::-1], out.strides[::-1], out.offset)))
+
+    def rows(self, U: Terms, target: Value | None = None) -> None:
+        """Cotangents into the result, as rows (k, n)."""
+        self._assemble(U, self.result if target is None else target)
+
+    def param_rows(self, own: Sequence[Terms], number: int, target: Value | None = None) -> None:
+        """Cotangents of one layer's parameters into their columns of the result (k, p)."""
+        out = self.result if target is None else target
+        offset = self.network.slices[number].start
+        rows, (row, column) = out.shape[0], out.strides
+        for terms, array in zip(own, self.network.layers[number].params, strict=True):
+            strides = (row, *(stride * column for stride in contiguous(array.shape)))
+            part = self.b.look(out, View((rows, *array.shape), strides, out.offset + offset * column))
+            self._assemble(terms, part)
+            offset += array.size
+
+    def _assemble(self, terms: Terms, target: Value) -> None:
+        if terms:
+            assemble(self.b, terms, target)
+        else:
+            self.b.write(np.positive, [self.b.lift(0.0)], target)
+
+
+def identity(size: int, start: int = 0, count: int | None = None, step: int = 0) -> Terms:
+    """``count`` seeds of a variable of ``size``, the unit vectors from ``start`` on."""
+    own = whole(size if count is None else count)
+    if count == 1:
+        return [Term((), own, (Axis(size, start, (), step),))]
+    return [Term((), own, (Axis(size, start, own.parts, step),))]

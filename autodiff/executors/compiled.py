@@ -1,0 +1,125 @@
+"""The compiled executor: NumPy's inner loops, called by their addresses from one Numba function.
+
+Nothing is compiled for a program: it becomes a tape of addresses, sizes and strides, which the function reads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..arrays import Array, aligned_empty
+from ..errors import UnsupportedError
+from ..program.instructions import Code, Operand
+from . import kernel
+from .loops import INSIDE, available
+from .lowering import Lowering, Row
+from .numpy import blocks
+
+BASE = {"x": 0, "seed": 1, "result": 2, "absolute": 3}
+OPCODE = {"call": kernel.CALL, "select": kernel.SELECT, "gather": kernel.GATHER, "scatter": kernel.SCATTER}
+
+
+class CompiledExecutor:
+    """Runs a program by NumPy's inner loops; results are those of :class:`NumpyExecutor` to the bit.
+
+    Args:
+        code: laid out, so that buffers of working memory and of f(x) have their offsets.
+        elements: of the block of memory that these buffers lie in.
+
+    Raises:
+        UnsupportedError: it cannot run here, see :func:`.loops.available`, or a ufunc's loop cannot be called.
+    """
+
+    def __init__(self, code: Code, elements: int) -> None:
+        reason = available()
+        if reason:
+            raise UnsupportedError(reason)
+        self.dtype = code.dtype
+        self.memory = aligned_empty(elements, code.dtype)
+        self._value: Array | None = None
+        if code.value is not None:
+            size, value = code.dtype.itemsize, code.value
+            steps = tuple(size * stride for stride in value.strides)
+            offset = size * (value.buffer.offset + value.offset)
+            self._value = np.ndarray(value.shape, code.dtype, self.memory.data, offset, steps)
+        writer = _Writer(code, self.memory)
+        self._alive = writer.lowering.alive, code  # the arrays that the tape points to
+        self._tape = writer.tape
+        self._address = self._tape.ctypes.data
+
+    @property
+    def value(self) -> Array | None:
+        """f(x) of the latest run, a view; None where the program does not keep it."""
+        return self._value
+
+    def run(self, x: Array, seed: Array | None, out: Array) -> None:
+        """Run at ``x`` and ``seed`` and fill ``out``: C-contiguous arrays of the program's dtype."""
+        kernel.execute(self._address, id(x), 0 if seed is None else id(seed), id(out))
+
+
+class _Writer:
+    """Writes a program's tape, whose parts :mod:`.kernel` describes."""
+
+    def __init__(self, code: Code, memory: Array) -> None:
+        self.size = code.dtype.itemsize
+        self.lowering = Lowering(code.dtype)
+        self.memory = memory.ctypes.data
+        self.fixed: dict[int, int] = {}
+        rows = [self.lowering.rows(instruction) for instruction in code.instructions]
+        segments = list(blocks(code))
+        outer = max((len(row.outer) for some in rows for row in some), default=0)
+        most = max((len(row.operands) for some in rows for row in some), default=0)
+        first = kernel.HEADER + outer + most
+        self.words = [0] * (first + kernel.SEGMENT * len(segments))
+        self.words[: kernel.BASES] = len(segments), first, kernel.HEADER, INSIDE
+        self.words[kernel.COPY] = kernel.HEADER + outer
+        self.own = [kernel.COPY]  # where a position stands that is to become an address
+        for number, (start, stop, count) in enumerate(segments):
+            patches: list[int] = []
+            begin = len(self.words)
+            for some in rows[start:stop]:
+                for row in some:
+                    self._row(row, count, patches)
+            end = len(self.words)
+            self.words += patches
+            at = first + kernel.SEGMENT * number
+            self.words[at : at + kernel.SEGMENT] = begin, end, count, end, len(self.words)
+        self.tape = np.array(self.words, np.int64)
+        self.tape[self.own] = self.tape.ctypes.data + 8 * self.tape[self.own]
+
+    def _row(self, row: Row, count: int, patches: list[int]) -> None:
+        units = [8 if isinstance(one, int) else self.size for one in row.operands]
+        at, operands = len(self.words), len(row.operands)
+        inner = row.strides if len(row.strides) == operands else ()
+        strides = [unit * step for unit, step in zip(units, inner, strict=True)] if inner else self._scaled(row.strides)
+        dimensions = at + kernel.ROW
+        places = dimensions, dimensions + len(row.dimensions), dimensions + len(row.dimensions) + len(strides)
+        axes = places[2] + operands
+        opcode = OPCODE[row.opcode] + (self.size == 4 and row.opcode != "call")
+        end = axes + (1 + operands) * len(row.outer)
+        self.own += [at + kernel.DATA, at + kernel.DIMENSIONS, at + kernel.STRIDES]
+        plain = row.opcode == "call" and not row.outer
+        self.words += [end, opcode, *row.loop, places[2], places[0], places[1], operands, len(row.outer), axes, plain]
+        self.words += [*row.dimensions, *strides]
+        for one in row.operands:
+            self.words.append(one if isinstance(one, int) else self._address(one, count, patches))
+        for axis in row.outer:
+            self.words += [axis.size, *self._scaled(axis.strides)]
+
+    def _scaled(self, strides: tuple[int, ...]) -> list[int]:
+        return [self.size * step for step in strides]
+
+    def _address(self, operand: Operand, count: int, patches: list[int]) -> int:
+        """Where an operand lies; noted if that is known in the run only, or moves."""
+        buffer, offset = operand.buffer, self.size * operand.offset
+        base = BASE.get(buffer.place, BASE["absolute"])
+        if buffer.place in ("memory", "value"):
+            offset += self.memory + self.size * buffer.offset
+        elif buffer.array is not None:
+            if id(buffer) not in self.fixed:
+                self.fixed[id(buffer)] = buffer.array.ctypes.data
+            offset += self.fixed[id(buffer)]
+        moves = count > 1 and operand.step != 0
+        if moves or base != BASE["absolute"]:
+            patches += [len(self.words), base, offset, self.size * operand.step if moves else 0]
+        return offset

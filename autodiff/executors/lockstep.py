@@ -1,0 +1,110 @@
+"""Both executors an instruction at a time, on the same memory: where the first bit differs."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+
+from ..arrays import Array
+from ..program.instructions import Code, Instruction, Operand
+from .compiled import CompiledExecutor
+from .numpy import NumpyExecutor, blocks
+
+
+def lockstep(code: Code, elements: int, x: Array, seed: Array | None) -> None:
+    """Run a program in both executors, each instruction of each block on NumPy's memory; then both as a whole.
+
+    Args:
+        code: laid out in a block of ``elements``.
+        elements: of working memory.
+        x: where to run.
+        seed: for the run, None where the program needs none.
+
+    A NumPy that cuts long sums into chunks (see :func:`cuts`) adds in another order: there a sum may differ by n eps
+    sum |x|, and a program with such a sum is not compared as a whole.
+
+    Raises:
+        AssertionError: naming the first instruction whose bits differ. NaN equals NaN.
+    """
+    size = 0 if code.result is None else code.result.buffer.size
+    memory = np.zeros(elements, code.dtype)
+    result = np.zeros(size, code.dtype)
+    with np.errstate(all="ignore"):
+        for start, stop, count in blocks(code):
+            for block in range(count):
+                for number in range(start, stop):
+                    one = code.instructions[number]
+                    alone = Code(code.dtype, [_moved(one, block if count > 1 else 0)])
+                    what = f"instruction {number} ({_say(one)}, layer {one.layer}, block {block})"
+                    memory, result = _compare(alone, what, memory, result, x, seed)
+        if cuts() and any(_is_sum(one) for one in code.instructions):
+            return
+        whole = "the whole program, though each instruction agrees,"
+        _compare(code, whole, np.zeros(elements, code.dtype), np.zeros(size, code.dtype), x, seed)
+
+
+def _compare(code: Code, what: str, memory: Array, result: Array, x: Array, seed: Array | None) -> tuple[Array, Array]:
+    """Run from the same memory in both; NumPy's memory and result after it."""
+    runs = []
+    for kind in (NumpyExecutor, CompiledExecutor):
+        executor = kind(code, memory.size)
+        executor.memory[:] = memory
+        out = result.copy()
+        executor.run(x, seed, out)
+        runs.append((executor.memory, out))
+    for where, by_numpy, by_loop in zip(("memory", "result"), *runs, strict=True):
+        same = by_numpy.view(f"i{code.dtype.itemsize}") == by_loop.view(f"i{code.dtype.itemsize}")
+        if _is_sum(code.instructions[0]) and len(code.instructions) == 1 and cuts():
+            same |= np.abs(by_numpy - by_loop) <= _slack(code.instructions[0], memory, x)
+        differs = np.flatnonzero(~(same | (np.isnan(by_numpy) & np.isnan(by_loop))))
+        if differs.size:
+            at = differs[0]
+            raise AssertionError(
+                f"{what} differs in {differs.size} elements of {where}, first in {at}: "
+                f"NumPy gives {by_numpy[at]!r}, compiled {by_loop[at]!r}"
+            )
+    return runs[0]
+
+
+@functools.cache
+def cuts() -> bool:
+    """Whether this NumPy adds up long rows in chunks as large as its buffer, as releases before 2.3 do."""
+    before = np.getbufsize()
+    try:
+        return _by(512) != _by(8192)
+    finally:
+        np.setbufsize(before)
+
+
+def _by(buffer: int) -> float:
+    np.setbufsize(buffer)
+    return float(np.add.reduce(np.random.default_rng(0).standard_normal(5000)))
+
+
+def _is_sum(one: Instruction) -> bool:
+    return one.kind == "reduce" and one.ufunc is np.add
+
+
+def _slack(one: Instruction, memory: Array, x: Array) -> float:
+    """n eps sum |x|, the most that the order of a sum can change it."""
+    source = one.inputs[0]
+    array = source.buffer.array if source.buffer.array is not None else x if source.buffer.place == "x" else memory
+    largest = float(np.nanmax(np.abs(array), initial=0.0))
+    return source.shape[one.axis] ** 2 * float(np.finfo(memory.dtype).eps) * largest
+
+
+def _moved(instruction: Instruction, block: int) -> Instruction:
+    """The instruction as it is in a block of a loop."""
+
+    def move(one: Operand) -> Operand:
+        return Operand(one.buffer, one.shape, one.strides, one.offset + block * one.step)
+
+    return replace(instruction, inputs=tuple(map(move, instruction.inputs)), out=move(instruction.out))
+
+
+def _say(instruction: Instruction) -> str:
+    name = "" if instruction.ufunc is None else f" {instruction.ufunc.__name__}"
+    shapes = ", ".join(f"{one.shape} by {one.strides}" for one in (*instruction.inputs, instruction.out))
+    return f"{instruction.kind}{name} of {shapes}"

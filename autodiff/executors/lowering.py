@@ -1,0 +1,189 @@
+"""A program as calls of inner loops: which axis a loop walks, which ones are walked around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from ..arrays import Array
+from ..errors import UnsupportedError
+from ..program.instructions import Buffer, Instruction, Operand
+from ..program.views import Shape, collapse
+from .loops import inner_loop, sensitive
+
+Opcode = Literal["call", "select", "gather", "scatter"]
+CALL_COST = 8.0  #: ns of a call of an inner loop
+ELEMENT_COST = {True: 0.3, False: 1.0}  #: ns of an element of a cheap ufunc, contiguous and not
+PAIRWISE = 8  #: elements from which NumPy sums in pairs
+
+
+@dataclass(slots=True)
+class Axis:
+    """A size, and the stride of every operand, in elements."""
+
+    size: int
+    strides: Shape
+
+
+@dataclass(slots=True)
+class Row:
+    """One call with axes around it.
+
+    Attributes:
+        opcode: what is called.
+        loop: addresses of loop, context and auxiliary data, of a ufunc.
+        dimensions: that the loop is told.
+        strides: that the loop is told, in elements but for those of an index.
+        operands: in the loop's order; an integer is the address of an index.
+        outer: axes around it, from the outermost.
+    """
+
+    opcode: Opcode
+    loop: tuple[int, int, int]
+    dimensions: Shape
+    strides: Shape
+    operands: tuple[Operand | int, ...]
+    outer: list[Axis] = field(default_factory=list)
+
+
+class Lowering:
+    """Turns instructions into rows.
+
+    Args:
+        dtype: of the program.
+
+    Attributes:
+        alive: arrays that the rows point to.
+    """
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+        self.alive: list[Array] = []
+        self._constants: dict[float, Operand] = {}
+
+    def rows(self, instruction: Instruction) -> list[Row]:
+        """The calls that do what an instruction does, to NumPy's bits.
+
+        Raises:
+            UnsupportedError: a ufunc without a loop that can be called by its address.
+        """
+        ufunc: Any = instruction.ufunc
+        operands = (*instruction.inputs, instruction.out)
+        match instruction.kind:
+            case "map":
+                return [self._map(ufunc, *operands)]
+            case "reduce":
+                return self._reduce(ufunc, operands[0], operands[-1], instruction.axis)
+            case "matmul":
+                return [self._matmul(*operands)]
+            case "select":
+                axes, inner = _split(operands)
+                return [Row("select", (0, 0, 0), (inner.size,), inner.strides, operands, axes)]
+            case "call":
+                name = getattr(getattr(ufunc, "__self__", None), "name", f"layer {instruction.layer}")
+                raise UnsupportedError(f"{name} is a function of Python, which only NumPy's executor can call")
+            case "gather" | "scatter" as kind:
+                return [self._indexed(kind, operands[0], operands[-1], instruction.index)]
+
+    def _map(self, ufunc: Any, *operands: Operand) -> Row:
+        axes, inner = _split(operands, sensitive(ufunc, self.dtype))
+        return Row("call", inner_loop(ufunc, self.dtype), (inner.size,), inner.strides, operands, axes)
+
+    def _reduce(self, ufunc: Any, given: Operand, out: Operand, axis: int) -> list[Row]:
+        """``out`` begins as the identity, or as the first element; then the loop takes the rest in."""
+        size, step = given.shape[axis], given.strides[axis]
+        shape = given.shape[:axis] + given.shape[axis + 1 :]
+        first = Operand(given.buffer, shape, given.strides[:axis] + given.strides[axis + 1 :], given.offset, given.step)
+        # NumPy orders the axes by their strides, and sums in pairs where the reduced one comes out as the innermost
+        innermost = _innermost(given.shape, (_insert(out.strides, axis, 0), given.strides)) == axis
+        if ufunc.identity is None:
+            rows, size = [self._map(np.positive, first, out)], size - 1
+            first = Operand(first.buffer, shape, first.strides, first.offset + step, first.step)
+        else:
+            rows = [self._map(np.positive, self._constant(float(ufunc.identity), shape), out)]
+        if not size:
+            return rows
+        operands = (out, first, out)
+        if size < PAIRWISE and ufunc is np.add and out.size > 4 * size:
+            innermost = False  # the same additions
+        loop = inner_loop(ufunc, self.dtype)
+        if innermost:
+            axes = _merge(operands)
+            return [*rows, Row("call", loop, (size,), (0, step, 0), operands, axes)]
+        axes, inner = _split(operands)
+        axes.append(Axis(size, (0, step, 0)))
+        return [*rows, Row("call", loop, (inner.size,), inner.strides, operands, axes)]
+
+    def _constant(self, number: float, shape: Shape) -> Operand:
+        array = np.full(1, number, self.dtype)
+        self.alive.append(array)
+        return Operand(Buffer("fixed", 1, array), shape, (0,) * len(shape))
+
+    def _matmul(self, *operands: Operand) -> Row:
+        outer = _merge([_leading(one, 2) for one in operands])
+        batch = outer.pop() if outer else Axis(1, (0, 0, 0))
+        dimensions = batch.size, *operands[0].shape[-2:], operands[1].shape[-1]
+        strides = (*batch.strides, *(step for one in operands for step in one.strides[-2:]))
+        return Row("call", inner_loop(np.matmul, self.dtype), dimensions, strides, operands, outer)
+
+    def _indexed(self, kind: Literal["gather", "scatter"], given: Operand, out: Operand, index: Any) -> Row:
+        positions = np.ascontiguousarray(index, np.int64)
+        self.alive.append(positions)
+        axes = _merge([_leading(given, 1), _leading(out, 1)])
+        outer = [Axis(axis.size, (axis.strides[0], 0, axis.strides[1])) for axis in axes]
+        strides = given.strides[-1], 1, out.strides[-1]
+        return Row(kind, (0, 0, 0), (positions.size,), strides, (given, positions.ctypes.data, out), outer)
+
+
+def _leading(operand: Operand, core: int) -> Operand:
+    """Without the last ``core`` axes."""
+    return Operand(operand.buffer, operand.shape[:-core], operand.strides[:-core])
+
+
+def _insert(strides: Shape, axis: int, value: int) -> Shape:
+    return (*strides[:axis], value, *strides[axis:])
+
+
+def _merge(operands: Sequence[Operand]) -> list[Axis]:
+    """The axes that operands of one shape are walked along, as few as possible."""
+    shape, strides = collapse(operands[-1].shape, *(one.strides for one in operands))
+    return [Axis(size, steps) for size, *steps in zip(shape, *strides, strict=True)]  # type: ignore[arg-type]
+
+
+def _split(operands: Sequence[Operand], as_numpy: bool = False) -> tuple[list[Axis], Axis]:
+    """The axes around a call, and the one that the loop walks: the cheapest, or NumPy's."""
+    axes = _merge(operands)
+    if not axes:
+        return [], Axis(1, (1,) * len(operands))
+    if as_numpy:
+        strides = [tuple(axis.strides[k] for axis in axes) for k in range(len(operands))]
+        chosen = axes[_innermost(tuple(axis.size for axis in axes), strides)]
+    else:
+        chosen = min(reversed(axes), key=_cost)
+    return [axis for axis in axes if axis is not chosen], chosen
+
+
+def _cost(axis: Axis) -> float:
+    """Nanoseconds an element."""
+    dense = axis.strides[-1] == 1 and set(axis.strides) <= {0, 1}
+    return CALL_COST / axis.size + ELEMENT_COST[dense]
+
+
+def _innermost(shape: Shape, strides: Sequence[Shape]) -> int:
+    """The axis that NumPy's iterator puts innermost: npyiter_find_best_axis_ordering, insertion by strides."""
+    order: list[int] = []  # from the innermost
+    for axis in reversed(range(len(shape))):
+        if shape[axis] == 1:
+            continue
+        place = len(order)
+        for at in reversed(range(len(order))):
+            pairs = [(abs(one[axis]), abs(one[order[at]])) for one in strides if one[axis] and one[order[at]]]
+            if any(inner <= own for own, inner in pairs):
+                break
+            if pairs:
+                place = at
+        order.insert(place, axis)
+    return order[0] if order else len(shape) - 1

@@ -1,0 +1,1 @@
+"""Programs: instructions over one block of memory, how they are written, laid out, counted and printed."""

@@ -1,0 +1,394 @@
+"""Writing a program: values in, instructions out, and a tape of what the linear maps need to know."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Array
+from ..errors import InputError, UnsupportedError
+from ..primitives.table import find_primitive
+from .instructions import Buffer, Code, Instruction, Kind, Loop, Operand, Place
+from .value import Mask, Value
+from .views import (
+    Shape,
+    View,
+    broadcast,
+    broadcast_shapes,
+    contiguous,
+    full_shape,
+    index,
+    is_contiguous,
+    parse_index,
+    reshape,
+)
+
+COMPARISONS: dict[Any, tuple[bool, float]] = {  #: whether the operands change places, and what equality gives
+    np.greater: (False, 0.0),
+    np.greater_equal: (False, 1.0),
+    np.less: (True, 0.0),
+    np.less_equal: (True, 1.0),
+}
+POWERS: dict[float, Any] = {2.0: np.square, 0.5: np.sqrt, -1.0: np.reciprocal}
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One recorded step: ``out`` is ``op`` of ``inputs``; ``info`` is the primitive, subscripts, axes or shapes."""
+
+    op: str
+    inputs: tuple[Value, ...]
+    out: Value
+    info: Any = None
+
+
+class Builder:
+    """Writes one program.
+
+    An instruction that was written before with the same operands is not written again: its value is used.
+
+    Attributes:
+        dtype: of the program.
+        code: what has been written.
+        layer: the number that new instructions carry.
+        tape: the steps of the function that is being recorded; None while nothing is.
+        seeds_lead: dense tangents are laid out with the seeds outermost, as rows; else as columns.
+    """
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+        self.code = Code(dtype)
+        self.layer = -1
+        self.tape: list[Node] | None = None
+        self.seeds_lead = False
+        self._known: dict[Any, Value] = {}
+        self.known_products: dict[Any, Any] = {}  # Named values, by what was multiplied
+        self._fixed: dict[int, tuple[object, Buffer]] = {}
+        self._numbers: dict[tuple[float, float], Value] = {}
+        self._body: list[Instruction] | None = None  # of the loop that is being written
+        self._variant: set[int] = set()  # buffers that differ from block to block
+        self._kept: list[Buffer] = []  # so that an id stays the id of its buffer
+
+    # -- memory
+
+    def outside(self, place: Place, shape: Shape) -> Value:
+        """An array that the run is given: x, the seed or the result."""
+        return Value(self, Buffer(place, math.prod(shape)), View(shape, contiguous(shape), 0))
+
+    def new(self, shape: Shape, order: Sequence[int] | None = None, fresh: bool = False) -> Value:
+        """Working memory; ``order`` lists the axes from the outermost; ``fresh`` in every block of a loop."""
+        buffer = Buffer("memory", math.prod(shape))
+        self._kept.append(buffer)
+        if fresh and self._body is not None:
+            self._variant.add(id(buffer))
+        if order is None:
+            return Value(self, buffer, View(shape, contiguous(shape), 0))
+        steps = contiguous(tuple(shape[axis] for axis in order))
+        strides = [0] * len(shape)
+        for axis, step in zip(order, steps, strict=True):
+            strides[axis] = step
+        return Value(self, buffer, View(shape, tuple(strides), 0))
+
+    def fixed(self, array: Array, owner: Array | None = None) -> Value:
+        """An array that the program points to, such as a parameter: never copied, so that changes are seen.
+
+        Args:
+            array: of the program's precision.
+            owner: the flat array that it is a view of; itself if left out, and then C-contiguous.
+        """
+        flat = array.reshape(-1) if owner is None else owner
+        key = id(owner if owner is not None else array)
+        if key not in self._fixed:
+            self._fixed[key] = (owner if owner is not None else array, Buffer("fixed", flat.size, flat))
+        buffer = self._fixed[key][1]
+        offset = (array.__array_interface__["data"][0] - flat.__array_interface__["data"][0]) // array.itemsize
+        strides = tuple(stride // array.itemsize for stride in array.strides)
+        return Value(self, buffer, View(array.shape, strides, offset))
+
+    def lift(self, given: Any) -> Value:
+        """``given`` as a value: a number or an array becomes a constant of the program's precision."""
+        if isinstance(given, Value):
+            if given.builder is not self:
+                raise UnsupportedError("a value of another program came in; a function must not keep values")
+            return given
+        if isinstance(given, Mask):
+            return given.value
+        if isinstance(given, (int, float)) or np.ndim(given) == 0:
+            if np.iscomplexobj(given):
+                raise UnsupportedError("a constant is complex; values are real numbers")
+            number = float(given)
+            sign = math.copysign(1.0, number)  # the two zeros are equal
+            if (number, sign) not in self._numbers or math.isnan(number):
+                self._numbers[number, sign] = self.fixed(np.full((), number, self.dtype))
+            return self._numbers[number, sign]
+        array = np.asarray(given)
+        if array.dtype.kind not in "fiub":
+            raise UnsupportedError(f"a constant is {array.dtype}; values are real numbers")
+        copied = np.array(array, self.dtype, order="C").reshape(-1)
+        known = self._fixed.get(id(given))
+        if known is None or known[1].array is None or not np.array_equal(known[1].array, copied):
+            # not known, or the function has written into its array since
+            self._fixed[id(given)] = known = (given, Buffer("fixed", copied.size, copied))
+        return Value(self, known[1], View(array.shape, contiguous(array.shape), 0))
+
+    # -- instructions
+
+    def emit(
+        self,
+        kind: Kind,
+        ufunc: Any,
+        inputs: tuple[Operand, ...],
+        out: Operand,
+        axis: int = 0,
+        index: Any = None,
+    ) -> None:
+        """Write one instruction; in a loop, what is the same in every block goes before it."""
+        made = Instruction(kind, ufunc, inputs, out, self.layer, axis, index)
+        if self._body is None:
+            self.code.instructions.append(made)
+            return
+        variant = self._variant
+        if any(one.step or id(one.buffer) in variant for one in (*inputs, out)):
+            variant.add(id(out.buffer))
+            self._body.append(made)
+        else:
+            self.code.instructions.append(made)
+
+    @contextmanager
+    def within(self, layer: int) -> Iterator[None]:
+        """Instructions carry another layer's number."""
+        before, self.layer = self.layer, layer
+        yield
+        self.layer = before
+
+    @contextmanager
+    def loop(self, count: int) -> Iterator[None]:
+        """What is written inside is run ``count`` times; operands with a step move on from block to block."""
+        self._body = []
+        yield
+        start = len(self.code.instructions)
+        self.code.instructions += self._body
+        self.code.loops.append(Loop(start, len(self.code.instructions), count))
+        self._body = None
+        self._known = {key: one for key, one in self._known.items() if not self._varies(one)}
+        self.known_products = {key: one for key, one in self.known_products.items() if not self._varies(one.value)}
+
+    def forget(self) -> None:
+        """What has been written is not used again: what is asked for from now on is computed again."""
+        self._known, self.known_products = {}, {}
+
+    def _varies(self, value: Value) -> bool:
+        return bool(value.step) or id(value.buffer) in self._variant
+
+    def remember_product(self, key: Any, product: Any) -> None:
+        """Let the same product be used again."""
+        self.known_products[key] = product
+
+    def map(self, ufunc: Any, *given: Any) -> Value:
+        """``ufunc`` of values, element by element; the layout follows the operands, as NumPy's order K."""
+        inputs = [self.lift(one) for one in given]
+        shape = broadcast_shapes(*(one.shape for one in inputs))
+        key = ("map", ufunc, shape, *(one.key for one in inputs))
+        if key not in self._known:
+            out = self.new(shape, _order(shape, inputs))
+            self.write(ufunc, inputs, out)
+            self._known[key] = out
+        return self._known[key]
+
+    def write(self, ufunc: Any, inputs: Sequence[Value], out: Value) -> None:
+        """``ufunc(*inputs, out=out)``, the inputs broadcast to the shape of ``out``."""
+        self.emit("map", ufunc, tuple(self._spread(one, out.shape) for one in inputs), out)
+
+    def _spread(self, value: Value, shape: Shape) -> Value:
+        if value.shape == shape:
+            return value
+        return self.look(value, broadcast(value.view, shape))
+
+    def copy(self, value: Value) -> Value:
+        """The same numbers in C order, in memory of their own."""
+        key = ("copy", value.key)
+        if key not in self._known:
+            self._known[key] = self.new(value.shape)
+            self.write(np.positive, [value], self._known[key])
+        return self._known[key]
+
+    def reduce(self, ufunc: Any, value: Value, axis: int) -> Value:
+        """``ufunc.reduce`` over one axis."""
+        key = ("reduce", ufunc, axis, value.key)
+        if key not in self._known:
+            shape = value.shape[:axis] + value.shape[axis + 1 :]
+            out = self.new(shape)
+            self.emit("reduce", ufunc, (value,), out, axis)
+            self._known[key] = out
+        return self._known[key]
+
+    # -- recorded functions
+
+    def record(self, op: str, inputs: tuple[Value, ...], out: Value, info: Any = None) -> Value:
+        """Note on the tape how ``out`` came about."""
+        if self.tape is None:
+            return out
+        if out.origin is not None and any(map(operator.is_not, out.origin, inputs)):
+            out = self.look(out, out.view)  # the same numbers, but not the same derivative: x.real * 2 after x * 2
+        out.origin = inputs
+        self.tape.append(Node(op, inputs, out, info))
+        return out
+
+    def call(self, ufunc: Any, method: str, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """What a value answers to ``ufunc(*inputs)`` and ``ufunc.reduce(x, axis)``.
+
+        Raises:
+            UnsupportedError: what cannot be recorded, with what to write instead.
+        """
+        from . import functions
+
+        if method == "reduce" and not set(keywords) - {"axis", "keepdims"}:
+            axis, keep = keywords.get("axis", 0), keywords.get("keepdims", False)
+            if ufunc is np.add:
+                return functions.sum_(inputs[0], axis, keepdims=keep)
+            if ufunc in (np.maximum, np.minimum):
+                return functions.extreme(ufunc, inputs[0], axis, keep)
+        if method != "__call__":
+            raise UnsupportedError(f"np.{ufunc.__name__}.{method} cannot be recorded; np.sum and np.mean can")
+        if keywords:
+            fix = f"write y = np.{ufunc.__name__}(...)" if "out" in keywords else "leave it out"
+            raise UnsupportedError(f"np.{ufunc.__name__} is recorded without {', '.join(keywords)}=; {fix}")
+        if ufunc in functions.PRODUCTS:
+            return functions.PRODUCTS[ufunc](*inputs)
+        if ufunc in COMPARISONS:
+            return self._compare(ufunc, *inputs)
+        if ufunc is np.negative:
+            return self.call(np.multiply, method, (inputs[0], -1.0), {})
+        if ufunc in (np.power, np.float_power):
+            return self._power(*inputs)
+        made = find_primitive(ufunc)
+        lifted = tuple(self.lift(one) for one in inputs)
+        return self.record("map", lifted, self.map(ufunc, *lifted), made)
+
+    def _compare(self, ufunc: Any, a: Any, b: Any) -> Mask:
+        swapped, equal = COMPARISONS[ufunc]
+        if swapped:
+            a, b = b, a
+        a, b = self.lift(a), self.lift(b)
+        difference = a if b is self.lift(0.0) else self.map(np.subtract, a, b)
+        return Mask(self.map(np.heaviside, difference, equal))
+
+    def _power(self, base: Any, exponent: Any) -> Any:
+        if not isinstance(exponent, Value) and np.ndim(exponent) == 0:
+            number = float(exponent)
+            if number == 0.0:
+                return self.map(np.power, base, number)  # 1, whatever x is: it has no derivative
+            if number == 1.0:
+                return self.lift(base)
+            if number in POWERS:
+                return self.call(POWERS[number], "__call__", (base,), {})
+        lifted = self.lift(base), self.lift(exponent)
+        return self.record("map", lifted, self.map(np.power, *lifted), find_primitive(np.power))
+
+    def look(self, value: Value, view: View) -> Value:
+        """Another view of a value's memory, which is not recorded."""
+        return Value(self, value.buffer, view, value.step)
+
+    def index(self, value: Value, key: object) -> Value:
+        """Basic indexing, a view."""
+        parts = parse_index(key, value.shape)
+        found = index(value.view, parts)
+        if 0 in found.shape:
+            raise InputError(f"index {key} of shape {value.shape} is empty")
+        return self.record("index", (value,), self.look(value, found), parts)
+
+    def transpose(self, value: Value, order: Sequence[int]) -> Value:
+        """The axes in another order, a view."""
+        axes = [axis % value.ndim for axis in order]
+        if sorted(axes) != list(range(value.ndim)):
+            raise InputError(f"axes {tuple(order)} do not fit shape {value.shape}")
+        view = View(tuple(value.shape[i] for i in axes), tuple(value.strides[i] for i in axes), value.offset)
+        return self.record("transpose", (value,), self.look(value, view), axes)
+
+    def reshape(self, value: Value, shape: Shape) -> Value:
+        """The elements in C order in another shape: a view where that can be one, else a copy."""
+        shape = full_shape(value.size, shape)
+        view = reshape(value.view, shape)
+        if view is None:
+            view = reshape(self.copy(value).view, shape)
+            assert view is not None
+            made = self.look(self.copy(value), view)
+        else:
+            made = self.look(value, view)
+        return self.record("reshape", (value,), made, (value.shape, shape))
+
+    def broadcast(self, value: Value, shape: Shape) -> Value:
+        """The value repeated along new and single axes, a view."""
+        if broadcast_shapes(value.shape, shape) != shape:
+            raise InputError(f"shape {value.shape} cannot be broadcast to {shape}")
+        return self.record("broadcast", (value,), self.look(value, broadcast(value.view, shape)))
+
+    def sum(self, value: Value, axes: Sequence[int]) -> Value:
+        """The sum over some axes, which are then gone."""
+        made = value
+        for axis in sorted(axes, reverse=True):
+            made = self.reduce(np.add, made, axis)
+        return self.record("sum", (value,), made, tuple(axes))
+
+    def select(self, mask: Value, a: Any, b: Any) -> Value:
+        """``where(mask, a, b)``."""
+        first, second = self.lift(a), self.lift(b)
+        shape = broadcast_shapes(mask.shape, first.shape, second.shape)
+        key = ("select", shape, mask.key, first.key, second.key)
+        if key not in self._known:
+            out = self.new(shape, _order(shape, [mask, first, second]))
+            operands = tuple(self._spread(one, shape) for one in (mask, first, second))
+            self.emit("select", None, operands, out)
+            self._known[key] = out
+        return self.record("select", (mask, first, second), self._known[key])
+
+    def gather(self, value: Value, positions: Any, axis: int) -> Value:
+        """``value[positions]`` along an axis, positions being a vector of integers."""
+        if positions.dtype.kind not in "iu" or positions.ndim != 1 or not positions.size:
+            raise UnsupportedError("a value can be indexed by a vector of integers; reshape around it, or use np.where")
+        axis %= value.ndim
+        size = value.shape[axis]
+        if positions.min() < -size or positions.max() >= size:
+            raise InputError(f"positions are out of range for an axis of {size}")
+        order = [i for i in range(value.ndim) if i != axis] + [axis]
+        last = self.transpose(value, order)
+        taken = np.ascontiguousarray(positions % size, np.int64)
+        out = self.new((*last.shape[:-1], taken.size))
+        self.emit("gather", None, (last,), out, index=taken)
+        self.record("gather", (last,), out, (taken, size))
+        return self.transpose(out, [order.index(i) for i in range(value.ndim)])
+
+    def join(self, values: Sequence[Value], axis: int) -> Value:
+        """The values one after the other along an axis."""
+        axis %= values[0].ndim
+        sizes = [one.shape[axis] for one in values]
+        shape = (*values[0].shape[:axis], sum(sizes), *values[0].shape[axis + 1 :])
+        out = self.new(shape)
+        start = 0
+        for one, size in zip(values, sizes, strict=True):
+            parts = parse_index((slice(None),) * axis + (slice(start, start + size),), shape)
+            part = self.look(out, index(out.view, parts))
+            if part.shape != one.shape:
+                raise InputError(f"shapes {[v.shape for v in values]} do not fit together along axis {axis}")
+            self.write(np.positive, [one], part)
+            start += size
+        return self.record("join", tuple(values), out, axis)
+
+
+def _order(shape: Shape, inputs: Sequence[Value]) -> list[int] | None:
+    """The axes from the outermost, as the largest operand has them; None for C order."""
+    largest: Value | None = None
+    for one in inputs:
+        if one.shape == shape and 0 not in one.strides:
+            if is_contiguous(shape, one.strides):
+                return None
+            largest = one if largest is None else largest
+    if largest is None:
+        return None
+    return sorted(range(len(shape)), key=lambda axis: -abs(largest.strides[axis]))

@@ -1,0 +1,116 @@
+"""What a program is made of: memory, operands in it, and instructions that read operands and write one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from ..arrays import Array
+from .views import Shape
+
+Place = Literal["memory", "x", "seed", "result", "value", "fixed"]
+
+
+@dataclass(slots=True, eq=False)
+class Buffer:
+    """Memory that operands lie in.
+
+    Attributes:
+        place: ``memory`` for working memory, which the layout gives a place; ``x``, ``seed`` and ``result`` for the
+            caller's arrays; ``value`` for f(x), which outlives the run; ``fixed`` for parameters and constants.
+        size: elements.
+        array: the numbers of a fixed buffer, one flat array that the program keeps alive.
+        offset: in elements, where the layout has put it.
+    """
+
+    place: Place
+    size: int
+    array: Array | None = None
+    offset: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Operand:
+    """An array in a buffer: shape, strides and offset in elements, and how far a loop's next block moves it."""
+
+    buffer: Buffer
+    shape: Shape
+    strides: Shape
+    offset: int = 0
+    step: int = 0
+
+    @property
+    def size(self) -> int:
+        """Elements."""
+        return math.prod(self.shape)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal for operands that are the same elements in the same order."""
+        return (id(self.buffer), self.shape, self.strides, self.offset, self.step)
+
+
+Kind = Literal["map", "reduce", "matmul", "select", "gather", "scatter", "call"]
+
+
+@dataclass(slots=True, eq=False)
+class Instruction:
+    """One call.
+
+    Attributes:
+        kind: what it does to its operands, NumPy's calls being the definition::
+
+            map      ufunc(*inputs, out=out)            inputs are broadcast to out's shape already
+            reduce   ufunc.reduce(input, axis, out=out) over one axis
+            matmul   np.matmul(a, b, out=out)           a, b, out of equal rank, leading axes broadcast already
+            select   out = a where mask != 0 else b     inputs mask, a, b of out's shape
+            gather   out = input[index]                 along the last axis of both; index (out.shape[-1],)
+            scatter  out[index] += input                along the last axis of both, one after the other
+            call     ufunc(*inputs, out)                a function of Python that fills out
+
+        ufunc: NumPy's, or another package's; None where it is no ufunc's call.
+        inputs: what is read; ``out`` may be among them, the same elements in the same order.
+        out: what is written.
+        layer: the number of the layer that it belongs to, -1 for none.
+        axis: of a reduction.
+        index: of a gather or a scatter.
+    """
+
+    kind: Kind
+    ufunc: np.ufunc | None
+    inputs: tuple[Operand, ...]
+    out: Operand
+    layer: int = -1
+    axis: int = 0
+    index: Any = None
+
+
+@dataclass(slots=True)
+class Loop:
+    """Instructions ``start`` to ``stop - 1`` are run ``count`` times; in block t an operand is t steps further on."""
+
+    start: int
+    stop: int
+    count: int
+
+
+@dataclass(slots=True, eq=False)
+class Code:
+    """A program before its memory is laid out.
+
+    Attributes:
+        dtype: of every operand, float64 or float32.
+        instructions: in the order of execution.
+        loops: over instructions, in order and apart from each other.
+        result: what the run fills, in the caller's array.
+        value: f(x), kept until the next run; None where the program does not have it.
+    """
+
+    dtype: np.dtype[Any]
+    instructions: list[Instruction] = field(default_factory=list)
+    loops: list[Loop] = field(default_factory=list)
+    result: Operand | None = None
+    value: Operand | None = None
