@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import scipy.special
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from autodiff.arrays import aligned_empty
@@ -111,6 +111,8 @@ def test_reductions(seed, dtype, shape, ufunc, data):
     axis = data.draw(st.integers(0, len(shape) - 1))
     draft = Draft(seed, dtype)
     inside = draft.operand(shape, repeated=True)
+    # NumPy 2.0 is wrong itself: maximum.reduce(a, axis=0, out=o) of a (n, 1) with a negative stride is not the largest
+    assume(ufunc is not np.maximum or np.lib.NumpyVersion(np.__version__) >= "2.3.0" or min(inside.strides) >= 0)
     draft.emit("reduce", ufunc, inside, draft.operand(shape[:axis] + shape[axis + 1 :]), axis=axis)
     draft.check()
 
