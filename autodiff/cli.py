@@ -468,6 +468,9 @@ def _table(frame: pd.DataFrame) -> Table:
     return table
 
 
+INTERRUPTED = 130  #: what Typer makes of a Ctrl-C that nobody has caught
+
+
 def main() -> None:
     """The console script: whatever is wrong with a request becomes one line and exit status 2."""
     try:
@@ -486,7 +489,7 @@ def main() -> None:
         context = getattr(error, "ctx", None)
         hint = f" (see {context.command_path} --help)" if context else ""
         status = _fail(error.format_message().rstrip(".") + hint)  # type: ignore[attr-defined]
-    raise SystemExit(status or 0)
+    raise SystemExit(1 if status == INTERRUPTED else status or 0)
 
 
 def _fail(message: str) -> int:

@@ -102,12 +102,16 @@ def _measure(request: Request, folder: Folder, setting: int, stop: Stop, progres
     kept, budget = Kept(folder, setting), Budget(SECONDS[request.effort], request.budget)
     for number in range(1, request.passes + 1):
         start, one = time.monotonic(), Pass(request, folder, kept, budget, number)
-        try:
-            one.run(stop, progress)
+        try:  # a signal can come while the processes are closed, too
+            try:
+                one.run(stop, progress)
+            except KeyboardInterrupt:
+                stop.asked = True
+                one.kill()
+            finally:
+                one.close()
         except KeyboardInterrupt:
             stop.asked = True
             one.kill()
-        finally:
-            one.close()
         if stop.asked or not budget.another_pass_fits(time.monotonic() - start, one.timed):
             return
