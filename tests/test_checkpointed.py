@@ -15,8 +15,11 @@ import autodiff as ad
 from autodiff.engines.checkpointed import ReverseCheckpointed
 from autodiff.engines.revolve import Advance, Store, Turn, advances, schedule, useful
 from autodiff.engines.running import compiled
+from autodiff.executors.lockstep import lockstep
+from autodiff.executors.stepping import steps
 from autodiff.layers import Batched
 from autodiff.problems import families
+from autodiff.program.program import turns
 from autodiff.testing import check_engine, relative_error
 
 LAYERS, CHECKPOINTS = 60, 12
@@ -174,7 +177,8 @@ def front(depth, below):
 
 def evaluations(run, *ufuncs):
     """How often layers are evaluated, by the functions that stand in each of them once."""
-    return sum(one.ufunc in ufuncs for one in run.program.code.instructions)
+    code = run.program.code
+    return sum(times for one, times in zip(code.instructions, turns(code), strict=True) if one.ufunc in ufuncs)
 
 
 @pytest.mark.parametrize("below", [1, 4, 9, 10])
@@ -195,6 +199,40 @@ def test_evaluations_are_the_optimum(depth, wrt):
     for checkpoints in (*range(1, 7), 39):
         run = ReverseCheckpointed(checkpoints).layout(network, wrt)
         assert evaluations(run, np.tanh) == advances(depth, checkpoints) + depth
+
+
+def test_what_is_called_again_is_written_once():
+    """A layer is written at most twice, as it is advanced over and as it is turned; the rest are calls."""
+    network = ad.problems.mlp(6, 1, 60, 8)
+    for name in ("reverse-checkpointed(checkpoints=1)", "reverse-checkpointed"):
+        for wrt in ("input", "params"):
+            found = ad.engine(name).layout(network, wrt).program
+            whole = ad.engine("reverse").layout(network, wrt).program
+            assert len(found) <= len(whole) + 4 * network.depth
+            assert found.work.calls - len(found) > network.depth
+            assert len(list(found.code.blocks())) < found.work.calls / 2
+
+
+def test_calls_with_views_and_aliases_as_states():
+    """States that are views of others, repeated layers of one object, a layer that gives back its input."""
+    first = ad.problems.mlp(4, 6, 2, 6).layers[0]
+    layers = [
+        first,
+        ad.Function(lambda x: x[::-1], 6),
+        ad.Function(lambda x: np.tanh(x)[1:], 6),
+        ad.Elementwise("identity", 5),
+        ad.Function(lambda x: np.concatenate([x, x[:1] * x[1:2]])[::2], 5),
+        ad.Function(lambda x: np.stack([x, x * x]).T.reshape(-1), 3),
+    ]
+    network = ad.Network(layers)
+    for checkpoints in (1, 2, 3):
+        for wrt in ("input", "params"):
+            agree(network, ReverseCheckpointed(checkpoints), wrt)
+            run = ReverseCheckpointed(checkpoints).layout(network, wrt)
+            x = network.example_input()
+            lockstep(run.program.code, run.program.elements, x, None)
+            for _, array in steps(run.program, x):
+                assert np.isfinite(array).all()
 
 
 def test_work_is_what_a_run_does():

@@ -15,7 +15,7 @@ from autodiff.executors import loops
 from autodiff.executors.compiled import CompiledExecutor
 from autodiff.executors.lockstep import lockstep
 from autodiff.executors.numpy import NumpyExecutor, dot_serves
-from autodiff.program.instructions import Buffer, Code, Instruction, Loop, Operand
+from autodiff.program.instructions import Block, Buffer, Code, Instruction, Operand
 from autodiff.program.views import span
 
 DTYPES = [np.dtype(np.float64), np.dtype(np.float32)]
@@ -55,7 +55,7 @@ class Draft:
         whole, x, result = Buffer("memory", size), Buffer("x", size), Buffer("result", size)
         code.instructions[:0] = [Instruction("map", np.positive, (flat(x),), flat(whole))]
         code.instructions.append(Instruction("map", np.positive, (flat(whole),), flat(result)))
-        code.loops[:] = [Loop(one.start + 1, one.stop + 1, one.count) for one in code.loops]
+        code.control[:] = [Block(one.start + 1, one.stop + 1, one.count) for one in code.control]
         code.result = flat(result)
         values = self.rng.standard_normal(size).astype(code.dtype)
         values[self.rng.random(size) < 0.1] = 0.0
@@ -226,7 +226,7 @@ def test_loops(seed, dtype, count, m, n):
         Instruction("map", np.negative, (Operand(x, (), ()),), Operand(matrix, (), ())),
     ]
     code.instructions[-1].ufunc = np.square
-    code.loops = [Loop(1, 5, count)]
+    code.control = [Block(1, 5, count)]
     code.result, code.value = Operand(result, (count, m), (m, 1)), Operand(value, (count,), (1,))
     rng = np.random.default_rng(seed)
     points, blocks = rng.standard_normal((count, n)).astype(dtype), rng.standard_normal((count, m, n)).astype(dtype)
@@ -264,7 +264,7 @@ def test_lockstep_names_the_instruction(monkeypatch):
     draft.emit("map", np.square, draft.operand((3,)), draft.operand((3,)), layer=4)
     monkeypatch.setattr("autodiff.executors.lowering.inner_loop", lambda *_: loops.inner_loop(np.positive, DTYPES[0]))
     with pytest.raises(
-        AssertionError, match=r"instruction 1 \(map square of .*layer 4, block 0\) differs in . elements"
+        AssertionError, match=r"instruction 1 \(map square of .*layer 4, turn 0\) differs in . elements"
     ):
         draft.check()
 

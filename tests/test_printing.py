@@ -78,7 +78,18 @@ def test_loops_are_indented_and_say_how_they_move():
     assert "W0[:, 2t:2t+2], %9 -> %12" in inside[0]
     assert "%14 -> result[:, 2t:2t+2]" in inside[-1]
     assert "-> result[:, 4]" in text
-    assert f"20 instructions ({made.work.calls} with the loops' turns), {made.work.fma} multiply-adds" in text
+    assert f"20 instructions ({made.work.calls} with loops and calls), {made.work.fma} multiply-adds" in text
+
+
+def test_calls_say_what_is_run_again():
+    made = program(ad.problems.mlp(4, 1, 6, 5), "reverse-checkpointed(checkpoints=2)")
+    text = listing(made, full=True)
+    lines = text.splitlines()
+    assert sum(line == "called 2 times:" for line in lines) == 3
+    assert [line for line in lines if line.startswith("again")] == ["again 9 to 11", "again 0 to 5"]
+    turned = lines[lines.index("again 0 to 5") + 1]
+    assert "W2, %5 -> %" in turned  # the state that instruction 5 wrote first
+    assert len(rows(text)) == len(made) < made.work.calls
 
 
 def test_every_kind_of_instruction_has_a_word():
@@ -142,7 +153,7 @@ def test_a_long_program_keeps_its_ends():
 
 def test_a_cut_loop_says_that_it_is_one():
     made = program(ad.problems.mlp(30, 2, 20, 4), "forward(chunk=2)", wrt="params")
-    assert made.code.loops
+    assert made.code.control
     assert str(made).count("for t in 0..") >= 1
     assert "left out" in str(made)
 

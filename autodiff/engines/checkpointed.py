@@ -7,12 +7,14 @@ to from the nearest one below, as :mod:`.revolve` says.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 from ..arrays import as_size
 from ..errors import InputError, LimitError
 from ..linear.terms import Terms
 from ..network import Network
+from ..program.builder import Segment
 from ..program.value import Value
 from .base import Prepared
 from .revolve import Advance, Store, advances, schedule, useful
@@ -86,8 +88,8 @@ class ReverseCheckpointed(ProgramEngine):
 def write(w: Writer, checkpoints: int) -> None:
     """The program that holds at most so many states.
 
-    A state is held for as long as a later step reads it, which the layout of the memory sees. What was written for
-    one step is forgotten before the next, or it would be used again instead of being computed again.
+    A state is held for as long as a later step reads it, which the layout of the memory sees. How a state is advanced
+    over a layer is written once, as a segment that is called with other states; a layer is turned only once.
     """
     b, lowest = w.b, w.lowest
     b.seeds_lead = True
@@ -97,16 +99,19 @@ def write(w: Writer, checkpoints: int) -> None:
         running, _ = w.linearize(number, running)
     turned = w.depth - lowest
     slots: dict[int, Value] = {0: running}
+    segments: dict[int, Segment] = {}
     for action in schedule(turned, useful(turned, checkpoints)):
         if isinstance(action, Store):
             slots[action.slot] = running
             continue
-        b.forget()
         if isinstance(action, Advance):
             running = slots[action.slot]
-            for number in range(action.start, action.stop):
-                running, _ = w.linearize(lowest + number, running)
+            for number in range(lowest + action.start, lowest + action.stop):
+                if number not in segments:
+                    segments[number] = b.segment(partial(_value, w, number), running)
+                running = b.run(segments[number], running)
             continue
+        b.forget()  # or what has been computed before would be kept, instead of being computed again
         number = lowest + action.layer
         y, J = w.linearize(number, running if action.slot is None else slots[action.slot])
         if number == w.depth - 1:
@@ -116,6 +121,11 @@ def write(w: Writer, checkpoints: int) -> None:
             w.param_rows(own, number)
     if w.wrt == "input":
         w.rows(U)
+
+
+def _value(w: Writer, number: int, x: Value) -> Value:
+    y, _ = w.linearize(number, x)
+    return y
 
 
 __all__ = ["ReverseCheckpointed", "advances", "schedule", "write"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..chain import ChainProblem, Factor
+from ..layers.base import Layer
 from ..linear.evaluate import as_matrix
 from ..linear.linearize import Linear
 from ..linear.terms import Terms
@@ -47,17 +48,25 @@ class LayerCost:
 
 def layer_costs(network: Network) -> list[LayerCost]:
     """The cost of every layer; layers whose functions take the same steps over the same shapes are counted once."""
-    w = Writer.of(network, "input", "value", 1)
-    _, maps = w.linear_maps()
     known: dict[Any, LayerCost] = {}
     costs = []
-    for number, J in enumerate(maps):
-        signature = J.signature
-        if signature not in known:
-            own = [one for one in w.b.code.instructions if one.layer == number]
-            known[signature] = _counted(network, number, code_work(Code(network.dtype, own)))
-        costs.append(known[signature])
+    for number, layer in enumerate(network.layers):
+        made = _construction(layer)
+        if made not in known:
+            w, J = _recorded(network, number)
+            steps = J.signature
+            if steps not in known:
+                known[steps] = _counted(network, number, code_work(w.b.code))
+            known[made] = known[steps]
+        costs.append(known[made])
     return costs
+
+
+def _construction(layer: Layer) -> Any:
+    """Equal for layers that surely have the same function: of one class, made of the same objects but for params."""
+    own = [(name, value if type(value) in (int, str, float) else id(value)) for name, value in vars(layer).items()]
+    shapes = [array.shape for array in layer.params]
+    return type(layer), *shapes, *(pair for pair in own if pair[0] != "params")
 
 
 def _recorded(network: Network, number: int) -> tuple[Writer, Linear]:

@@ -117,8 +117,11 @@ class Choice:
         self._writes: dict[str, Write] = {"forward": Forward().write, "reverse": Reverse().write}
         if operation in ("jvp", "vjp"):
             del self._writes["reverse" if operation == "jvp" else "forward"]
-        elif wrt == "input":
-            costs = layer_costs(network)
+            return
+        costs = layer_costs(network)
+        if wrt == "params":
+            self._estimates = {"forward": _least_forward_work(network, costs)}
+        else:
             self._estimates = {"forward": _forward_work(network, costs), "reverse": _reverse_work(network, costs)}
             plan = bracket(chain_problem(network, costs))
             if plan.gain * WORTH >= 1:  # else by its counts it is no better than one of the two
@@ -142,8 +145,13 @@ class Choice:
     def best(self, rates: Rates) -> str:
         """The order that should be fastest at these rates; a plan has to be worth its steps."""
         guesses = {name: rates.predict(work) for name, work in self._estimates.items()}
-        limit = CLOSE * min(guesses.values(), default=0.0)
-        near = [name for name in self._writes if guesses.get(name, 0.0) <= limit]
+        if self.wrt == "params" and guesses:  # reverse is rarely far from the best, so it is written in any case
+            near = ["reverse", *(["forward"] if guesses["forward"] <= rates.predict(self.work("reverse")) else [])]
+        else:
+            limit = CLOSE * min(guesses.values(), default=0.0)
+            near = [name for name in self._writes if guesses.get(name, 0.0) <= limit]
+        if len(near) == 1:
+            return near[0]
         seconds = {name: rates.predict(self.work(name)) for name in near}
         return min(seconds, key=lambda name: seconds[name] / (WORTH if name == "mixed" else 1.0))
 
@@ -230,6 +238,16 @@ def _too_few(memory: int, network: Network, least: int) -> LimitError:
 def _forward_work(network: Network, costs: list[LayerCost]) -> Work:
     values = sum((one.value for one in costs), NOTHING)
     return values + costs[0].dense + sum((one.pushed(network.n) for one in costs[1:]), NOTHING)
+
+
+def _least_forward_work(network: Network, costs: list[LayerCost]) -> Work:
+    """Of forward to the parameters, without what their own derivatives take."""
+    total = sum((one.value for one in costs), NOTHING)
+    tangents = 0  # what is pushed of a parameter has no more columns than it has numbers, or its layer outputs
+    for layer, cost in zip(network.layers, costs, strict=True):
+        total += cost.pushed(tangents) if tangents else NOTHING
+        tangents += min(layer.m, sum(array.size for array in layer.params))
+    return total
 
 
 def _reverse_work(network: Network, costs: list[LayerCost]) -> Work:

@@ -9,13 +9,14 @@ import numpy as np
 
 from ..arrays import Array, aligned_empty
 from ..errors import UnsupportedError
-from ..program.instructions import Code, Operand
+from ..program.instructions import Block, Buffer, Code, Operand
 from . import kernel
 from .loops import INSIDE, available
 from .lowering import Lowering, Row
-from .numpy import blocks
+from .numpy import LATE
 
 BASE = {"x": 0, "seed": 1, "result": 2, "absolute": 3}
+Late = tuple[int, Operand]  #: where an operand's address stands
 OPCODE = {"call": kernel.CALL, "select": kernel.SELECT, "gather": kernel.GATHER, "scatter": kernel.SCATTER}
 
 
@@ -66,7 +67,7 @@ class _Writer:
         self.memory = memory.ctypes.data
         self.fixed: dict[int, int] = {}
         rows = [self.lowering.rows(instruction) for instruction in code.instructions]
-        segments = list(blocks(code))
+        segments = list(code.blocks())
         outer = max((len(row.outer) for some in rows for row in some), default=0)
         most = max((len(row.operands) for some in rows for row in some), default=0)
         first = kernel.HEADER + outer + most
@@ -74,20 +75,25 @@ class _Writer:
         self.words[: kernel.BASES] = len(segments), first, kernel.HEADER, INSIDE
         self.words[kernel.COPY] = kernel.HEADER + outer
         self.own = [kernel.COPY]  # where a position stands that is to become an address
-        for number, (start, stop, count) in enumerate(segments):
-            patches: list[int] = []
-            begin = len(self.words)
-            for some in rows[start:stop]:
-                for row in some:
-                    self._row(row, count, patches)
-            end = len(self.words)
-            self.words += patches
+        written: dict[int, tuple[int, int, list[Late]]] = {}  # segments, which may be called again
+        for number, block in enumerate(segments):
+            if block.start not in written:
+                late: list[Late] = []
+                begin = len(self.words)
+                for some in rows[block.start : block.stop]:
+                    for row in some:
+                        self._row(row, block.count, late)
+                written[block.start] = begin, len(self.words), late
+            begin, end, late = written[block.start]
+            patches = len(self.words)
+            for place, operand in late:
+                self.words += [place, *self._patch(operand, block)]
             at = first + kernel.SEGMENT * number
-            self.words[at : at + kernel.SEGMENT] = begin, end, count, end, len(self.words)
+            self.words[at : at + kernel.SEGMENT] = begin, end, block.count, patches, len(self.words)
         self.tape = np.array(self.words, np.int64)
         self.tape[self.own] = self.tape.ctypes.data + 8 * self.tape[self.own]
 
-    def _row(self, row: Row, count: int, patches: list[int]) -> None:
+    def _row(self, row: Row, count: int, late: list[Late]) -> None:
         units = [8 if isinstance(one, int) else self.size for one in row.operands]
         at, operands = len(self.words), len(row.operands)
         inner = row.strides if len(row.strides) == operands else ()
@@ -102,24 +108,30 @@ class _Writer:
         self.words += [end, opcode, *row.loop, places[2], places[0], places[1], operands, len(row.outer), axes, plain]
         self.words += [*row.dimensions, *strides]
         for one in row.operands:
-            self.words.append(one if isinstance(one, int) else self._address(one, count, patches))
+            if isinstance(one, int):
+                self.words.append(one)
+                continue
+            if one.buffer.place in LATE or (count > 1 and one.step):
+                late.append((len(self.words), one))
+            self.words.append(self._address(one.buffer) + self.size * one.offset)
         for axis in row.outer:
             self.words += [axis.size, *self._scaled(axis.strides)]
 
     def _scaled(self, strides: tuple[int, ...]) -> list[int]:
         return [self.size * step for step in strides]
 
-    def _address(self, operand: Operand, count: int, patches: list[int]) -> int:
-        """Where an operand lies; noted if that is known in the run only, or moves."""
-        buffer, offset = operand.buffer, self.size * operand.offset
-        base = BASE.get(buffer.place, BASE["absolute"])
+    def _patch(self, operand: Operand, block: Block) -> tuple[int, int, int]:
+        """Base, offset and step of an operand that is known in the run only, or moves."""
+        buffer = next((actual for argument, actual in block.bound if argument is operand.buffer), operand.buffer)
+        step = self.size * operand.step if block.count > 1 else 0
+        return BASE.get(buffer.place, BASE["absolute"]), self._address(buffer) + self.size * operand.offset, step
+
+    def _address(self, buffer: Buffer) -> int:
+        """Where a buffer lies, or how far from its base."""
         if buffer.place in ("memory", "value"):
-            offset += self.memory + self.size * buffer.offset
-        elif buffer.array is not None:
-            if id(buffer) not in self.fixed:
-                self.fixed[id(buffer)] = buffer.array.ctypes.data
-            offset += self.fixed[id(buffer)]
-        moves = count > 1 and operand.step != 0
-        if moves or base != BASE["absolute"]:
-            patches += [len(self.words), base, offset, self.size * operand.step if moves else 0]
-        return offset
+            return self.memory + self.size * buffer.offset
+        if buffer.array is None:
+            return 0
+        if id(buffer) not in self.fixed:
+            self.fixed[id(buffer)] = buffer.array.ctypes.data
+        return self.fixed[id(buffer)]

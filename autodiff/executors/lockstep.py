@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
 
 import numpy as np
 
 from ..arrays import Array
-from ..program.instructions import Code, Instruction, Operand
+from ..program.instructions import Code, Instruction
 from .compiled import CompiledExecutor
-from .numpy import NumpyExecutor, blocks
+from .numpy import NumpyExecutor
 
 
 def lockstep(code: Code, elements: int, x: Array, seed: Array | None) -> None:
@@ -32,12 +31,12 @@ def lockstep(code: Code, elements: int, x: Array, seed: Array | None) -> None:
     memory = np.zeros(elements, code.dtype)
     result = np.zeros(size, code.dtype)
     with np.errstate(all="ignore"):
-        for start, stop, count in blocks(code):
-            for block in range(count):
-                for number in range(start, stop):
+        for block in code.blocks():
+            for turn in range(block.count):
+                for number in range(block.start, block.stop):
                     one = code.instructions[number]
-                    alone = Code(code.dtype, [_moved(one, block if count > 1 else 0)])
-                    what = f"instruction {number} ({_say(one)}, layer {one.layer}, block {block})"
+                    alone = Code(code.dtype, [block.instruction(one, turn)])
+                    what = f"instruction {number} ({_say(one)}, layer {one.layer}, turn {turn})"
                     memory, result = _compare(alone, what, memory, result, x, seed)
         if cuts() and any(_is_sum(one) for one in code.instructions):
             return
@@ -93,15 +92,6 @@ def _slack(one: Instruction, memory: Array, x: Array) -> float:
     array = source.buffer.array if source.buffer.array is not None else x if source.buffer.place == "x" else memory
     largest = float(np.nanmax(np.abs(array), initial=0.0))
     return source.shape[one.axis] ** 2 * float(np.finfo(memory.dtype).eps) * largest
-
-
-def _moved(instruction: Instruction, block: int) -> Instruction:
-    """The instruction as it is in a block of a loop."""
-
-    def move(one: Operand) -> Operand:
-        return Operand(one.buffer, one.shape, one.strides, one.offset + block * one.step)
-
-    return replace(instruction, inputs=tuple(map(move, instruction.inputs)), out=move(instruction.out))
 
 
 def _say(instruction: Instruction) -> str:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array, aligned_empty
-from ..program.instructions import Code, Instruction, Operand
+from ..program.instructions import Block, Buffer, Code, Instruction, Operand
 from ..program.views import collapse, is_contiguous
 
 CALLER = ("x", "seed", "result")  #: places in the caller's arrays, in the order of the arguments of ``run``
+LATE = (*CALLER, "argument")  #: places that are known in the run only
 KEYWORD: dict[Any, Callable[..., Any]] = {  #: which refuse ``out`` as a third argument
     np.maximum: lambda a, b, out: np.maximum(a, b, out=out),
     np.minimum: lambda a, b, out: np.minimum(a, b, out=out),
@@ -43,7 +44,8 @@ class NumpyExecutor:
             max((one.out.size for one in code.instructions if one.kind == "select"), default=0), np.bool_
         )
         self._zero = np.zeros((), code.dtype)
-        self._blocks = [self._block(code, start, stop, count) for start, stop, count in blocks(code)]
+        self._segments: dict[int, Any] = {}  # what has been resolved of a block that is called again
+        self._blocks = [self._block(code, block) for block in code.blocks()]
         self._value = None if code.value is None else self._view(code.value, self.memory, 1)
 
     @property
@@ -58,34 +60,52 @@ class NumpyExecutor:
         for place, which, operand, count in self._late:
             pool[place] = self._view(operand, callers[which], count)
         for count, calls, patches, moving in self._blocks:
-            if count == 1:
-                if patches:
-                    calls = calls.copy()
-                    for i, function, pick in patches:
-                        calls[i] = function, pick(pool)
-                for function, arguments in calls:
-                    function(*arguments)
+            if count > 1:
+                for turn in range(count):
+                    at = turn, ...
+                    for place, whole in moving:
+                        pool[place] = pool[whole][at]
+                    for _, function, pick in patches:
+                        function(*pick(pool))
                 continue
-            for block in range(count):
-                at = block, ...
-                for place, whole in moving:
-                    pool[place] = pool[whole][at]
-                for _, function, pick in patches:
-                    function(*pick(pool))
+            for place, actual in moving:
+                pool[place] = pool[actual]
+            if patches:
+                calls = calls.copy()
+                for i, function, pick in patches:
+                    calls[i] = function, pick(pool)
+            for function, arguments in calls:
+                function(*arguments)
 
-    def _block(self, code: Code, start: int, stop: int, count: int) -> Any:
+    def _block(self, code: Code, block: Block) -> Any:
+        """Turns, calls, which of them are to be completed in the run, and places of the pool that change before."""
+        found = self._segments.get(block.start)
+        if found is None:
+            found = self._resolved(code, block)
+            if block.bound:
+                self._segments[block.start] = found
+        calls, patches, moving, arguments = found
+        if block.bound:
+            actual = {id(argument): buffer for argument, buffer in block.bound}
+            moving = [(place, self._place_view(replaced(one, actual), 1)) for place, one in arguments]
+        return block.count, calls, patches, moving
+
+    def _resolved(self, code: Code, block: Block) -> Any:
         calls: list[Call | None] = []
         patches: list[tuple[int, Callable[..., Any], itemgetter[Any]]] = []
         moving: dict[int, int] = {}
-        for instruction in code.instructions[start:stop]:
+        arguments: dict[int, Operand] = {}
+        for instruction in code.instructions[block.start : block.stop]:
             for function, given in self._calls(instruction):
-                places = [self._place(one, count, moving) for one in given]
+                places = [self._place(one, block.count, moving) for one in given]
+                operands = [(place, one) for place, one in zip(places, given, strict=True) if isinstance(one, Operand)]
+                arguments.update((place, one) for place, one in operands if one.buffer.place == "argument")
                 pick = itemgetter(*places)
-                late = count > 1 or any(isinstance(one, Operand) and one.buffer.place in CALLER for one in given)
+                late = block.count > 1 or any(one.buffer.place in LATE for _, one in operands)
                 if late:
                     patches.append((len(calls), function, pick))
                 calls.append(None if late else (function, pick(self._pool)))
-        return count, calls, patches, list(moving.items())
+        return calls, patches, list(moving.items()), list(arguments.items())
 
     def _place(self, given: Any, count: int, moving: dict[int, int]) -> int:
         """The position in the pool of an argument; a moving operand has one for all of its blocks, too."""
@@ -104,17 +124,19 @@ class NumpyExecutor:
         return self._places[key]
 
     def _place_view(self, operand: Operand, count: int) -> int:
-        key = id(operand.buffer), operand.shape, operand.strides, operand.offset, operand.step * (count > 1), count
-        if key not in self._places:
-            self._places[key] = len(self._pool)
-            place = operand.buffer.place
-            if place in CALLER:
-                self._late.append((len(self._pool), CALLER.index(place), operand, count))
-                self._pool.append(None)
-            else:
-                array = operand.buffer.array if place == "fixed" else self.memory
-                self._pool.append(self._view(operand, array, count))
-        return self._places[key]
+        buffer = operand.buffer
+        held = buffer.place in ("memory", "value")
+        home, offset = (0, operand.offset + buffer.offset) if held else (id(buffer), operand.offset)
+        key = home, offset, operand.shape, operand.strides, operand.step if count > 1 else 0, count
+        found = self._places.get(key)
+        if found is None:
+            found = self._places[key] = len(self._pool)
+            if buffer.place in CALLER:
+                self._late.append((found, CALLER.index(buffer.place), operand, count))
+            late = buffer.place in LATE
+            array = self.memory if held else buffer.array
+            self._pool.append(None if late else self._view(operand, array, count))
+        return found
 
     def _view(self, operand: Operand, array: Any, count: int) -> Array:
         """The operand in a flat array; all its blocks along a new first axis, if there are more."""
@@ -155,23 +177,19 @@ class NumpyExecutor:
                 yield np.add.at, (last_first(out), index, last_first(inputs[0])) if rank else (out, index, inputs[0])
 
 
-def blocks(code: Code) -> Iterator[tuple[int, int, int]]:
-    """Start, stop and count of the loops and of what lies between them."""
-    position = 0
-    for loop in code.loops:
-        if position < loop.start:
-            yield position, loop.start, 1
-        yield loop.start, loop.stop, loop.count
-        position = loop.stop
-    if position < len(code.instructions):
-        yield position, len(code.instructions), 1
+def replaced(operand: Operand, actual: dict[int, Buffer]) -> Operand:
+    """The operand in the buffer that an argument stands for."""
+    return Operand(actual[id(operand.buffer)], operand.shape, operand.strides, operand.offset)
 
 
 def collapsed(*operands: Operand) -> tuple[Operand, ...]:
     """The operands with as few axes as possible: NumPy's calls on one axis take a shorter way."""
-    shape, strides = collapse(operands[-1].shape, *(one.strides for one in operands))
+    whole = operands[-1].shape
+    shape, strides = collapse(whole, *[one.strides for one in operands])
+    if shape == whole:
+        return operands
     return tuple(
-        Operand(one.buffer, shape, steps, one.offset, one.step) for one, steps in zip(operands, strides, strict=True)
+        [Operand(one.buffer, shape, steps, one.offset, one.step) for one, steps in zip(operands, strides, strict=True)]
     )
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from ..arrays import Array
-from ..program.instructions import Code, Instruction, Operand
+from ..program.instructions import Code, Operand
 from ..program.program import Program
-from .numpy import CALLER, NumpyExecutor, blocks
+from .numpy import CALLER, NumpyExecutor
 
 
 def steps(program: Program, x: Array, seed: Array | None = None) -> Iterator[tuple[int, Array]]:
     """Run a program and give, after each instruction, its number and a copy of what it wrote.
 
-    An instruction of a loop comes up once in every block.
+    An instruction of a loop comes up in every turn, one of a segment in every call.
 
     Args:
         program: laid out.
@@ -26,25 +25,16 @@ def steps(program: Program, x: Array, seed: Array | None = None) -> Iterator[tup
     code = program.code
     memory = np.zeros(program.elements, code.dtype)
     result = np.zeros(0 if code.result is None else code.result.buffer.size, code.dtype)
-    for start, stop, count in blocks(code):
-        for block in range(count):
-            for number in range(start, stop):
-                one = _at(code.instructions[number], block)
+    for block in code.blocks():
+        for turn in range(block.count):
+            for number in range(block.start, block.stop):
+                one = block.instruction(code.instructions[number], turn)
                 alone = NumpyExecutor(Code(code.dtype, [one]), program.elements)
                 alone.memory[:] = memory
                 with np.errstate(all="ignore"):
                     alone.run(x, seed, result)
                 memory = alone.memory
                 yield number, _seen(one.out, result if one.out.buffer.place in CALLER else memory)
-
-
-def _at(instruction: Instruction, block: int) -> Instruction:
-    """The instruction as it is in a block of a loop."""
-
-    def move(one: Operand) -> Operand:
-        return Operand(one.buffer, one.shape, one.strides, one.offset + block * one.step)
-
-    return replace(instruction, inputs=tuple(map(move, instruction.inputs)), out=move(instruction.out))
 
 
 def _seen(operand: Operand, array: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -37,6 +38,7 @@ class Linear:
         self.b, self.x, self.params, self.y, self.name = b, x, tuple(params), y, name
         self.layer = b.layer
         self._steps = _needed(nodes, y)
+        self._uses = Counter(id(value) for node in self._steps for value in node.inputs)
         self._maps: dict[tuple[int, int], LinearMap] = {}
 
     @property
@@ -58,14 +60,13 @@ class Linear:
         tangents: dict[int, Terms] = {id(p): list(terms) for p, terms in zip(self.params, own, strict=False) if terms}
         if V:
             tangents[id(self.x)] = [*tangents.get(id(self.x), []), *V]
-        uses = _uses(self._steps, lambda node: node.inputs)
         for position, node in enumerate(self._steps):
             made: Terms = []
             for k, value in enumerate(node.inputs):
                 terms = tangents.get(id(value))
                 if not terms:
                     continue
-                if uses[id(value)] > 1:
+                if self._uses[id(value)] > 1:
                     terms = tangents[id(value)] = closed_together(b, terms)
                 made += self._map(position, k).push(b, terms)
             if made:
@@ -164,14 +165,6 @@ def _needed(nodes: list[Node], y: Value) -> list[Node]:
             kept.append(node)
             wanted.update(id(value) for value in node.inputs)
     return kept[::-1]
-
-
-def _uses(steps: list[Node], inputs: Any) -> dict[int, int]:
-    found: dict[int, int] = {}
-    for node in steps:
-        for value in inputs(node):
-            found[id(value)] = found.get(id(value), 0) + 1
-    return found
 
 
 def _simpler(b: Builder, terms: Terms) -> Terms:

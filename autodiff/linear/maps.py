@@ -30,7 +30,7 @@ class LinearMap(ABC):
         """``x = M^T y``."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Product(LinearMap):
     """``y[out] = sum of A[a] x[x]`` over the subscripts that ``out`` lacks: scaling, matrices, sums, repetition.
 
@@ -90,9 +90,10 @@ def _summed(term: Term, axes: Sequence[Axis]) -> list[Label]:
     """The labels of some axes that stand neither in the seeds nor in another axis of the term: contracting unties."""
     if not axes:
         return []
-    gone = {id(axis) for axis in axes}
-    kept = {label for axis in (term.seed, *(own for own in term.axes if id(own) not in gone)) for label in axis.labels}
-    return list(dict.fromkeys(label for axis in axes for label in axis.labels if label not in kept))
+    gone = [id(axis) for axis in axes]
+    kept = [term.seed, *[own for own in term.axes if id(own) not in gone]]
+    tied = {label for axis in kept for label, _ in axis.parts}
+    return list(dict.fromkeys([label for axis in axes for label, _ in axis.parts if label not in tied]))
 
 
 def _gathered(b: Builder, terms: Terms, dropped: Sequence[int]) -> Terms:
@@ -118,7 +119,7 @@ def _unused(term: Term) -> set[Label]:
     return set(term.open_labels) - used
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Reshape(LinearMap):
     """The same elements, in C order, in another shape."""
 
@@ -222,7 +223,7 @@ def _split(b: Builder, term: Term, at: int, sizes: Shape) -> Term | None:
     return term
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Pick(LinearMap):
     """Basic indexing: some positions of every axis, axes that are gone, and new ones."""
 
@@ -300,7 +301,7 @@ def _picked_axis(b: Builder, term: Term, at: int, part: Part, count: int) -> tup
     return term.substitute(b, label, first, step, [(new, 1)]), Axis(count, common[0], ((new, hop),))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Put(LinearMap):
     """The transpose of :class:`Pick`: into some positions of an array that is 0 elsewhere."""
 
@@ -331,7 +332,7 @@ class Put(LinearMap):
         return tuple(made)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Gather(LinearMap):
     """``y[..., j] = x[..., positions[j]]``."""
 
@@ -346,7 +347,7 @@ class Gather(LinearMap):
         return [_moved_along(b, "gather", term, self.positions, self.positions.size)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Scatter(LinearMap):
     """``x[..., positions[j]] += y[..., j]``, from 0."""
 
@@ -379,7 +380,7 @@ def _moved_along(b: Builder, kind: Any, term: Term, positions: Any, size: int) -
     return replace(term, factors=(made,), axes=(*term.axes[:-1], last))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Transpose(LinearMap):
     """The axes in another order."""
 

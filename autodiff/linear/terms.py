@@ -62,7 +62,7 @@ class Axis(NamedTuple):
     @property
     def labels(self) -> tuple[Label, ...]:
         """The labels alone."""
-        return tuple(label for label, _ in self.parts)
+        return tuple([label for label, _ in self.parts])
 
     @property
     def interval(self) -> tuple[int, int]:
@@ -87,7 +87,7 @@ class Member(NamedTuple):
     coefficient: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Term:
     """One product of factors; see the module.
 
@@ -125,10 +125,10 @@ class Term:
     @property
     def open_labels(self) -> tuple[Label, ...]:
         """Labels of the result, each once, the seeds' first."""
-        found = dict.fromkeys(self.seed.labels)
+        found = [label for label, _ in self.seed.parts]
         for axis in self.axes:
-            found.update(dict.fromkeys(axis.labels))
-        return tuple(found)
+            found += [label for label, _ in axis.parts]
+        return tuple(dict.fromkeys(found))
 
     def substitute(self, b: Builder, label: Label, start: int, step: int, parts: Sequence[tuple[Label, int]]) -> Term:
         """The term over fewer positions, or other labels, of one label: ``label = start + step * sum(stride * part)``.
@@ -142,8 +142,9 @@ class Term:
     @property
     def key(self) -> tuple[object, ...]:
         """Equal for terms that differ in their coefficient alone."""
-        factors = Counter((one.value.key, one.names) for one in self.factors)
-        return (frozenset(factors.items()), self.seed, self.axes, self.summed, id(self.bundle))
+        factors = [(one.value.key, one.names) for one in self.factors]
+        own = frozenset(factors) if len(factors) < 3 else frozenset(Counter(factors).items())
+        return (own, len(factors), self.seed, self.axes, self.summed, id(self.bundle))
 
 
 Terms = list[Term]
@@ -190,7 +191,7 @@ def through(b: Builder, value: Value, axes: Sequence[Axis]) -> Named:
         for label, own in axis.parts:
             strides[label] = strides.get(label, 0) + stride * own
     names = tuple(strides)
-    view = View(tuple(label.size for label in names), tuple(strides.values()), offset)
+    view = View(tuple([label.size for label in names]), tuple(strides.values()), offset)
     made = b.look(value, view)
     made.step = step
     return Named(made, names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from ..arrays import Array
 from ..errors import InputError, UnsupportedError
 from ..primitives.table import find_primitive
-from .instructions import Buffer, Code, Instruction, Kind, Loop, Operand, Place
+from .instructions import Block, Buffer, Code, Instruction, Kind, Operand, Place
 from .value import Mask, Value
 from .views import (
     Shape,
@@ -46,6 +46,17 @@ class Node:
     inputs: tuple[Value, ...]
     out: Value
     info: Any = None
+
+
+@dataclass(slots=True, eq=False)
+class Segment:
+    """Instructions ``start`` to ``stop - 1``, which compute ``y`` from ``x``; both are arguments."""
+
+    start: int
+    stop: int
+    x: Value
+    y: Value
+    called: bool = False
 
 
 class Builder:
@@ -89,7 +100,7 @@ class Builder:
             self._variant.add(id(buffer))
         if order is None:
             return Value(self, buffer, View(shape, contiguous(shape), 0))
-        steps = contiguous(tuple(shape[axis] for axis in order))
+        steps = contiguous(tuple([shape[axis] for axis in order]))
         strides = [0] * len(shape)
         for axis, step in zip(order, steps, strict=True):
             strides[axis] = step
@@ -174,10 +185,33 @@ class Builder:
         yield
         start = len(self.code.instructions)
         self.code.instructions += self._body
-        self.code.loops.append(Loop(start, len(self.code.instructions), count))
+        self.code.control.append(Block(start, len(self.code.instructions), count))
         self._body = None
         self._known = {key: one for key, one in self._known.items() if not self._varies(one)}
         self.known_products = {key: one for key, one in self.known_products.items() if not self._varies(one.value)}
+
+    def segment(self, write: Callable[[Value], Value], x: Value) -> Segment:
+        """Instructions that compute ``write(x)``, to be called; ``x`` says where its elements lie in their buffer.
+
+        They stand where they are written, so the first call has to follow at once.
+        """
+        self.forget()
+        given = Value(self, Buffer("argument", x.buffer.size), x.view)
+        start = len(self.code.instructions)
+        y = write(given)
+        if y.buffer.place != "memory":
+            y = self.copy(y)
+        y.buffer.place = "argument"
+        self.forget()
+        return Segment(start, len(self.code.instructions), given, y)
+
+    def run(self, segment: Segment, x: Value) -> Value:
+        """Call a segment with another x; gives its y in memory of its own."""
+        bound = (segment.x.buffer, x.buffer), (segment.y.buffer, Buffer("memory", segment.y.buffer.size))
+        at = segment.start if not segment.called else len(self.code.instructions)
+        segment.called = True
+        self.code.control.append(Block(segment.start, segment.stop, 1, bound, at))
+        return Value(self, bound[1][1], segment.y.view)
 
     def forget(self) -> None:
         """What has been written is not used again: what is asked for from now on is computed again."""
@@ -193,17 +227,17 @@ class Builder:
     def map(self, ufunc: Any, *given: Any) -> Value:
         """``ufunc`` of values, element by element; the layout follows the operands, as NumPy's order K."""
         inputs = [self.lift(one) for one in given]
-        shape = broadcast_shapes(*(one.shape for one in inputs))
-        key = ("map", ufunc, shape, *(one.key for one in inputs))
-        if key not in self._known:
-            out = self.new(shape, _order(shape, inputs))
+        shape = broadcast_shapes(*[one.shape for one in inputs])
+        key = ("map", ufunc, shape, *[one.key for one in inputs])
+        out = self._known.get(key)
+        if out is None:
+            out = self._known[key] = self.new(shape, _order(shape, inputs))
             self.write(ufunc, inputs, out)
-            self._known[key] = out
-        return self._known[key]
+        return out
 
     def write(self, ufunc: Any, inputs: Sequence[Value], out: Value) -> None:
         """``ufunc(*inputs, out=out)``, the inputs broadcast to the shape of ``out``."""
-        self.emit("map", ufunc, tuple(self._spread(one, out.shape) for one in inputs), out)
+        self.emit("map", ufunc, tuple([self._spread(one, out.shape) for one in inputs]), out)
 
     def _spread(self, value: Value, shape: Shape) -> Value:
         if value.shape == shape:
@@ -268,7 +302,7 @@ class Builder:
         if ufunc in (np.power, np.float_power):
             return self._power(*inputs)
         made = find_primitive(ufunc)
-        lifted = tuple(self.lift(one) for one in inputs)
+        lifted = tuple([self.lift(one) for one in inputs])
         return self.record("map", lifted, self.map(ufunc, *lifted), made)
 
     def _compare(self, ufunc: Any, a: Any, b: Any) -> Mask:

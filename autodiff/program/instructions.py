@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from ..arrays import Array
 from .views import Shape
 
-Place = Literal["memory", "x", "seed", "result", "value", "fixed"]
+Place = Literal["memory", "x", "seed", "result", "value", "fixed", "argument"]
 
 
 @dataclass(slots=True, eq=False)
@@ -20,7 +21,8 @@ class Buffer:
 
     Attributes:
         place: ``memory`` for working memory, which the layout gives a place; ``x``, ``seed`` and ``result`` for the
-            caller's arrays; ``value`` for f(x), which outlives the run; ``fixed`` for parameters and constants.
+            caller's arrays; ``value`` for f(x), which outlives the run; ``fixed`` for parameters and constants;
+            ``argument`` for what a segment is called with, another buffer in every call.
         size: elements.
         array: the numbers of a fixed buffer, one flat array that the program keeps alive.
         offset: in elements, where the layout has put it.
@@ -89,12 +91,35 @@ class Instruction:
 
 
 @dataclass(slots=True)
-class Loop:
-    """Instructions ``start`` to ``stop - 1`` are run ``count`` times; in block t an operand is t steps further on."""
+class Block:
+    """Instructions ``start`` to ``stop - 1``, run as often as they are told: the only control that there is.
+
+    Attributes:
+        start, stop: a loop stands in its place; a segment stands where it is first called.
+        count: a loop's turns; in turn t an operand is t steps further on.
+        bound: of a call, for each of the segment's arguments the buffer that it stands for.
+        at: the instruction before which it is run, ``start`` if it stands there.
+    """
 
     start: int
     stop: int
-    count: int
+    count: int = 1
+    bound: tuple[tuple[Buffer, Buffer], ...] = ()
+    at: int = -1
+
+    def __post_init__(self) -> None:
+        if self.at < 0:
+            self.at = self.start
+
+    def instruction(self, one: Instruction, turn: int) -> Instruction:
+        """An instruction as it is in a turn, its arguments replaced by what they stand for."""
+        actual = {id(argument): buffer for argument, buffer in self.bound}
+
+        def find(operand: Operand) -> Operand:
+            buffer, offset = operand.buffer, operand.offset + turn * operand.step
+            return Operand(actual.get(id(buffer), buffer), operand.shape, operand.strides, offset)
+
+        return replace(one, inputs=tuple(map(find, one.inputs)), out=find(one.out))
 
 
 @dataclass(slots=True, eq=False)
@@ -104,13 +129,24 @@ class Code:
     Attributes:
         dtype: of every operand, float64 or float32.
         instructions: in the order of execution.
-        loops: over instructions, in order and apart from each other.
+        control: loops and calls, in the order of execution; what stands in none of them is run once.
         result: what the run fills, in the caller's array.
         value: f(x), kept until the next run; None where the program does not have it.
     """
 
     dtype: np.dtype[Any]
     instructions: list[Instruction] = field(default_factory=list)
-    loops: list[Loop] = field(default_factory=list)
+    control: list[Block] = field(default_factory=list)
     result: Operand | None = None
     value: Operand | None = None
+
+    def blocks(self) -> Iterator[Block]:
+        """All that is run, in order: loops, calls, and the instructions between them as blocks of one turn."""
+        position = 0
+        for block in self.control:
+            if position < block.at:
+                yield Block(position, block.at)
+            yield block
+            position = max(block.at, block.stop)
+        if position < len(self.instructions):
+            yield Block(position, len(self.instructions))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import bisect
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from .instructions import Buffer, Code, Instruction, Operand
+from .instructions import Block, Buffer, Code, Instruction, Operand
 
 ALIGN = 8  #: elements that an array starts at a multiple of, a cache line of float64
 
@@ -60,51 +60,97 @@ def _release(gaps: list[tuple[int, int]], start: int, end: int) -> None:
     gaps.insert(at, (start, end))
 
 
+@dataclass(slots=True)
+class Lifetimes:
+    """When buffers are used.
+
+    Attributes:
+        slots, buffers: by the buffer's id.
+        own: of each segment, by its first instruction: the arrays that it uses besides its arguments, whose times
+            count from its beginning. They lie in memory that all segments share.
+    """
+
+    slots: dict[int, Slot] = field(default_factory=dict)
+    buffers: dict[int, Buffer] = field(default_factory=dict)
+    own: dict[int, Lifetimes] = field(default_factory=dict)
+
+    def slot(self, buffer: Buffer, now: int) -> Slot | None:
+        """A buffer's slot, born now if it has none yet; None for what is no working memory."""
+        found = self.slots.get(id(buffer))
+        if found is None and buffer.place in ("memory", "value"):
+            found = self.slots[id(buffer)] = Slot(buffer.size, now, now)
+            self.buffers[id(buffer)] = buffer
+        return found
+
+    def walk(self, code: Code, block: Block, time: int) -> None:
+        """Note what a block uses that begins at ``time``."""
+        end = time + block.stop - block.start - 1
+        for here, one in enumerate(code.instructions[block.start : block.stop], start=time):
+            for operand in (*one.inputs, one.out):
+                slot = self.slot(operand.buffer, here)
+                if slot is not None:
+                    slot.death = end if block.count > 1 and slot.birth < time else here
+
+    def lay_out(self) -> int:
+        """Give the buffers their offsets; returns the elements needed."""
+        total = lay_out(list({id(slot): slot for slot in self.slots.values()}.values()))
+        for key, buffer in self.buffers.items():
+            buffer.offset = self.slots[key].offset
+        return total
+
+
+def lifetimes(code: Code) -> Lifetimes:
+    """When each buffer is used; an instruction takes one unit of time every time that it comes up.
+
+    What is born before a loop and used in it lives to its end; what a call is given, and what it gives, lives all
+    through the call.
+    """
+    whole, time = Lifetimes(), 0
+    for block in code.blocks():
+        end = time + block.stop - block.start
+        for _, buffer in block.bound:
+            slot = whole.slot(buffer, time)
+            if slot is not None:
+                slot.death = end - 1
+        if not block.bound:
+            whole.walk(code, block, time)
+        elif block.start not in whole.own:
+            whole.own[block.start] = Lifetimes()
+            whole.own[block.start].walk(code, block, 0)
+        time = end
+    if code.value is not None and id(code.value.buffer) in whole.slots:
+        whole.slots[id(code.value.buffer)].death = time
+    return whole
+
+
 def place(code: Code, reuse: bool = True) -> int:
     """Give every buffer in working memory its offset; returns the elements of the block.
 
-    An elementwise instruction whose operand is read for the last time writes where it reads. What is born before a
-    loop and used in it lives to its end.
+    An elementwise instruction whose operand is read for the last time writes where it reads.
 
     Args:
         code: the program; its buffers are changed.
         reuse: False gives every array a place of its own, for checks.
     """
-    slots: dict[int, Slot] = {}
-    buffers: dict[int, Buffer] = {}
-    loops = [(loop.start, loop.stop) for loop in code.loops]
-    which = 0
-    for here, one in enumerate(code.instructions):
-        while which < len(loops) and here >= loops[which][1]:
-            which += 1
-        inside = loops[which] if which < len(loops) and here >= loops[which][0] else None
-        for operand in (*one.inputs, one.out):
-            buffer = operand.buffer
-            if buffer.place not in ("memory", "value"):
-                continue
-            key = id(buffer)
-            slot = slots.get(key)
-            if slot is None:
-                slot = slots[key] = Slot(buffer.size, here, here)
-                buffers[key] = buffer
-            slot.death = here if inside is None or slot.birth >= inside[0] else inside[1] - 1
-    last = len(code.instructions)
-    if code.value is not None and id(code.value.buffer) in slots:
-        slots[id(code.value.buffer)].death = last
+    whole = lifetimes(code)
+    parts = [whole, *whole.own.values()]
     if not reuse:
-        for slot in slots.values():
-            slot.birth, slot.death = 0, last
+        for slot in (slot for part in parts for slot in part.slots.values()):
+            slot.birth, slot.death = 0, len(code.instructions)
     else:
-        starts = [0] * last
-        for loop in code.loops:
-            starts[loop.start : loop.stop] = [loop.start] * (loop.stop - loop.start)
-        for here, one in enumerate(code.instructions):
-            _share(here, one, slots, starts[here])
-    unique = list({id(slot): slot for slot in slots.values()}.values())
-    total = lay_out(unique)
-    for key, buffer in buffers.items():
-        buffer.offset = slots[key].offset
-    return total
+        time = 0
+        for block in code.blocks():
+            part, begin = (whole, time) if not block.bound else (whole.own[block.start], 0)
+            if not block.bound or block.at == block.start:
+                for here, one in enumerate(code.instructions[block.start : block.stop], start=begin):
+                    _share(here, one, part.slots, begin if block.count > 1 else 0)
+            time += block.stop - block.start
+    shared = max((part.lay_out() for part in whole.own.values()), default=0)
+    total = whole.lay_out()
+    for part in whole.own.values():
+        for buffer in part.buffers.values():
+            buffer.offset += total
+    return total + shared
 
 
 def _share(here: int, one: Instruction, slots: dict[int, Slot], start: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..arrays import Array
 from .instructions import Buffer, Code, Instruction, Operand
+from .layout import Lifetimes, lifetimes
 from .program import Program, multiply_adds, turns
 from .views import Shape
 
@@ -29,6 +31,7 @@ def listing(program: Program, values: Mapping[int, Array] | None = None, full: b
     ``%3`` is what instruction 3 was the first to write, ``W1`` a matrix and ``b1`` a vector of layer 1's parameters,
     ``.T`` a transpose, ``[rows, columns]`` a part, which a block number ``t`` moves on in a loop. A product is shown
     the way its operands lie in memory: tangents are multiplied from the left, ``W2 W1``, cotangents from the right.
+    A state that is computed again, by the instructions that computed it first, keeps its name.
 
     Args:
         program: laid out.
@@ -39,6 +42,7 @@ def listing(program: Program, values: Mapping[int, Array] | None = None, full: b
     names = _Names(program)
     lines = [names.line(number, one) for number, one in enumerate(code.instructions)]
     alive = memory_alive(code)
+    inside = _inside(code)
     shown = list(range(len(lines)))
     if not full and len(lines) > LONG:
         del shown[ENDS:-ENDS]
@@ -48,26 +52,49 @@ def listing(program: Program, values: Mapping[int, Array] | None = None, full: b
         for number in shown:
             one, line = code.instructions[number], lines[number]
             layer = " ".join([f"{one.layer}", *([kinds[one.layer]] if kind and one.layer in kinds else [])])
-            indent = "  " if any(loop.start <= number < loop.stop for loop in code.loops) else ""
+            indent = "  " if inside[number] else ""
             count = f"{multiply_adds(one):,}" if one.kind == "matmul" else ""
             layer = "--" if one.layer < 0 else layer
             rows.append((f"{number}", layer, indent + line[0], line[1], line[2], count, f"{alive[number]:,}"))
         texts = _columns(rows, "rllllrr", most)
         if max(map(len, texts)) <= WIDE:
             break
+    calls = _calls(code)
     made = [texts[0]]
     for place, number in enumerate(shown):
         cut = place and shown[place - 1] != number - 1
         if cut:
             made.append(_left_out(code, shown[place - 1] + 1, number))
-        for loop in code.loops:
-            if loop.start == number or (cut and loop.start < number < loop.stop):
-                made.append(f"for t in 0..{loop.count - 1}:")
+        begins = inside[number] and (cut or not place or inside[shown[place - 1]] is not inside[number])
+        made += [*calls.get(number, []), *(inside[number][:1] if begins else [])]
         made.append(texts[place + 1])
         if values is not None and number in values:
             array = values[number]
             made.append(f"      = {figures(np.swapaxes(array, -1, -2) if number in names.turned else array)}")
+    made += calls.get(len(lines), [])
     return "\n".join([*made, _totals(program), *names.legend()])
+
+
+def _inside(code: Code) -> list[list[str]]:
+    """For every instruction what stands above the block that it is in: nothing, a loop, a segment that is called."""
+    found: list[list[str]] = [[] for _ in code.instructions]
+    calls = Counter(block.start for block in code.control if block.bound)
+    for block in code.control:
+        if block.count > 1 or (block.at == block.start and calls[block.start] > 1):
+            heading = f"for t in 0..{block.count - 1}:" if block.count > 1 else f"called {calls[block.start]} times:"
+            found[block.start : block.stop] = [[heading]] * (block.stop - block.start)
+    return found
+
+
+def _calls(code: Code) -> dict[int, list[str]]:
+    """The calls that come before an instruction; such as follow each other, over instructions that do, as one."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for block in code.control:
+        if block.at != block.start:
+            lines = found.setdefault(block.at, [])
+            start = lines.pop()[0] if lines and lines[-1][1] == block.start else block.start
+            lines.append((start, block.stop))
+    return {at: [f"again {start} to {stop - 1}" for start, stop in lines] for at, lines in found.items()}
 
 
 def figures(array: Array) -> str:
@@ -82,43 +109,39 @@ def figures(array: Array) -> str:
 
 
 def memory_alive(code: Code) -> list[int]:
-    """Bytes of working memory that hold something that is written or still read, during each instruction."""
-    birth: dict[int, int] = {}
-    death: dict[int, int] = {}
-    buffers: dict[int, Buffer] = {}
-    last = len(code.instructions)
-    ends = list(range(last))
-    starts = list(range(last))
-    for loop in code.loops:
-        for number in range(loop.start, loop.stop):
-            starts[number], ends[number] = loop.start, loop.stop - 1
-    for number, one in enumerate(code.instructions):
-        for operand in (*one.inputs, one.out):
-            key = id(operand.buffer)
-            if operand.buffer.place in ("memory", "value"):
-                buffers[key] = operand.buffer
-                birth.setdefault(key, number)
-                death[key] = number if birth[key] >= starts[number] else ends[number]
-    if code.value is not None and id(code.value.buffer) in death:
-        death[id(code.value.buffer)] = last
+    """Bytes of working memory that hold something that is written or still read, the most during each instruction."""
+    whole = lifetimes(code)
+    alive = _alive(whole)
+    found, time = [0] * len(code.instructions), 0
+    for block in code.blocks():
+        own = _alive(whole.own[block.start]) if block.bound else {}
+        for number in range(block.start, block.stop):
+            now = alive.get(time + number - block.start, 0) + own.get(number - block.start, 0)
+            found[number] = max(found[number], now * code.dtype.itemsize)
+        time += block.stop - block.start
+    return found
+
+
+def _alive(part: Lifetimes) -> dict[int, int]:
+    """Elements that hold something, at every time at which any do."""
     coming: dict[int, list[Buffer]] = {}
     going: dict[int, list[Buffer]] = {}
-    for key, buffer in buffers.items():
-        coming.setdefault(birth[key], []).append(buffer)
-        going.setdefault(death[key] + 1, []).append(buffer)
+    for key, slot in part.slots.items():
+        coming.setdefault(slot.birth, []).append(part.buffers[key])
+        going.setdefault(slot.death + 1, []).append(part.buffers[key])
     held: dict[int, list[int]] = {}  # by where it begins: one place may be handed on from an operand to the result
-    found, total = [], 0
-    for number in range(last):
-        for buffer in coming.get(number, ()):
+    found, total = {}, 0
+    for time in range(max(going, default=0)):
+        for buffer in coming.get(time, ()):
             sizes = held.setdefault(buffer.offset, [])
             total += max([buffer.size, *sizes]) - max(sizes, default=0)
             sizes.append(buffer.size)
-        for buffer in going.get(number, ()):
+        for buffer in going.get(time, ()):
             sizes = held[buffer.offset]
             total -= max(sizes)
             sizes.remove(buffer.size)
             total += max(sizes, default=0)
-        found.append(total * code.dtype.itemsize)
+        found[time] = total
     return found
 
 
@@ -144,6 +167,12 @@ class _Names:
         self.letters: set[str] = set()
         self.transposes = self.parts = False
         self.turned: set[int] = set()  # products that are shown transposed
+        self.same: dict[int, Buffer] = {}  # what holds the same numbers: arguments, and what is computed again
+        for block in program.code.control:
+            if block.bound:
+                (x, given), (y, made) = block.bound
+                self.same.setdefault(id(x), self.same.get(id(given), given))
+                self.same[id(made)] = y
 
     def legend(self) -> list[str]:
         """What the names mean, as far as they came up."""
@@ -219,7 +248,7 @@ class _Names:
         return text
 
     def _home(self, number: int, one: Instruction, operand: Operand) -> _Home:
-        buffer = operand.buffer
+        buffer = self.same.get(id(operand.buffer), operand.buffer)
         known = self.homes.setdefault(id(buffer), [])
         for home in known:
             if home.offset <= operand.offset < home.offset + home.size:
@@ -332,7 +361,7 @@ def _left_out(code: Code, start: int, stop: int) -> str:
 
 def _totals(program: Program) -> str:
     work, count = program.work, len(program)
-    runs = f" ({work.calls:,} with the loops' turns)" if work.calls != count else ""
+    runs = f" ({work.calls:,} with loops and calls)" if work.calls != count else ""
     return (
         f"{count:,} instructions{runs}, {work.fma:,} multiply-adds, {work.elements:,} elements moved, "
         f"{program.nbytes:,} bytes of memory"

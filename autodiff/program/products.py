@@ -38,10 +38,14 @@ class Named:
 
     def outermost_first(self, names: Sequence[Name]) -> Names:
         """The given axes as they lie in memory."""
+        if len(names) < 2:
+            return tuple(names)
         return tuple(sorted(names, key=lambda name: -abs(self.stride(name))))
 
     def joins(self, names: Names) -> bool:
         """Whether the given axes, in that order, walk memory like one axis."""
+        if len(names) < 2:
+            return True
         pairs = itertools.pairwise(names)
         return all(self.stride(one) == self.stride(other) * self.size(other) for one, other in pairs)
 
@@ -49,8 +53,8 @@ class Named:
         """A view with the axes in that order, those that it lacks single."""
         if names == self.names:
             return self.value
-        shape = tuple(self.size(name) for name in names)
-        return b.look(self.value, View(shape, tuple(self.stride(name) for name in names), self.value.offset))
+        shape = tuple([self.size(name) for name in names])
+        return b.look(self.value, View(shape, tuple([self.stride(name) for name in names]), self.value.offset))
 
     def packed(self, b: Builder, names: Names) -> Named:
         """A copy whose axes lie in that order."""
@@ -61,7 +65,7 @@ def multiply(b: Builder, P: Named, Q: Named) -> Named:
     """The product without a sum; the larger one's axes, then what the other one adds."""
     if Q.value.size > P.value.size:
         P, Q = Q, P
-    names = P.names + tuple(name for name in Q.names if name not in P.where)
+    names = P.names + tuple([name for name in Q.names if name not in P.where])
     return Named(b.map(np.multiply, P.arranged(b, names), Q.arranged(b, names)), names)
 
 
@@ -79,7 +83,7 @@ def contract(b: Builder, P: Named, Q: Named, summed: Sequence[Name], out: Named 
         out: where to write; new memory if left out.
     """
     gone = set(summed)
-    batch = tuple(name for name in P.names if name in Q.where and name not in gone)
+    batch = tuple([name for name in P.names if name in Q.where and name not in gone])
     rows = P.outermost_first([name for name in P.names if name not in Q.where])
     columns = Q.outermost_first([name for name in Q.names if name not in P.where])
     inner = P.outermost_first(tuple(summed))
@@ -91,9 +95,9 @@ def contract(b: Builder, P: Named, Q: Named, summed: Sequence[Name], out: Named 
     if known is None:
         order = P.outermost_first(P.names)
         first = order.index(inner[0])
-        before = tuple(name for name in order[:first] if name in rows)
-        names = batch + before + columns + tuple(name for name in rows if name not in before)
-        known = Named(b.new(tuple(max(P.size(name), Q.size(name)) for name in names)), names)
+        before = tuple([name for name in order[:first] if name in rows])
+        names = batch + before + columns + tuple([name for name in rows if name not in before])
+        known = Named(b.new(tuple([max(P.size(name), Q.size(name)) for name in names])), names)
         _emit(b, P, Q, known, batch, rows, columns, inner)
         b.remember_product(key, known)
     return known
@@ -122,6 +126,8 @@ def _emit(b: Builder, P: Named, Q: Named, out: Named, batch: Names, rows: Names,
 
 def _core(one: Named, out: Named, names: Names) -> tuple[Names, Names]:
     """The axes that stay outside, and the largest run that is one axis in both arrays."""
+    if len(names) < 2:
+        return (), names
     best: Names = names[:1]
     size = 0
     for start in range(len(names)):
@@ -135,6 +141,8 @@ def _core(one: Named, out: Named, names: Names) -> tuple[Names, Names]:
 
 def _matrix(b: Builder, one: Named, outer: Names, rows: Names, columns: Names) -> Value:
     """The array as matrices (*outer, rows, columns), each group joined."""
+    if one.names == (*outer, *rows, *columns) and len(rows) == len(columns) == 1 and 1 not in one.value.shape[-2:]:
+        return one.value
     sizes, strides = [], []
     for name in outer:
         sizes.append(one.size(name))

@@ -40,7 +40,7 @@ class Program:
 
     @property
     def work(self) -> Work:
-        """Exact counts of one run: every instruction once, those of a loop as often as it turns."""
+        """Exact counts of one run: every instruction as often as it is run."""
         return code_work(self.code)
 
     def __len__(self) -> int:
@@ -57,9 +57,10 @@ class Program:
 
 def turns(code: Code) -> list[int]:
     """How often each instruction is run."""
-    times = [1] * len(code.instructions)
-    for loop in code.loops:
-        times[loop.start : loop.stop] = [loop.count] * (loop.stop - loop.start)
+    times = [0] * len(code.instructions)
+    for block in code.blocks():
+        for number in range(block.start, block.stop):
+            times[number] += block.count
     return times
 
 
@@ -85,4 +86,6 @@ def multiply_adds(one: Instruction) -> int:
 
 def _touched(operand: Operand) -> int:
     """The elements that an operand really has, repeated ones once."""
-    return math.prod(size for size, stride in zip(operand.shape, operand.strides, strict=True) if stride)
+    if 0 not in operand.strides:
+        return operand.size
+    return math.prod([size for size, stride in zip(operand.shape, operand.strides, strict=True) if stride])

@@ -15,9 +15,9 @@ def split(code: Code) -> tuple[Code, Code]:
     is in the second part. That part still names the first one's arrays; see :func:`resolved`.
 
     Args:
-        code: without loops, its memory not laid out.
+        code: without loops and calls, its memory not laid out.
     """
-    assert not code.loops, "a program with a loop is not split"
+    assert not code.control, "a program with loops or calls is not split"
     late = {id(one.out.buffer) for one in code.instructions if one.out.buffer.place == "result"}
     while True:
         found = {id(one.out.buffer) for one in code.instructions if any(_late(operand, late) for operand in one.inputs)}

@@ -28,8 +28,8 @@ class Value(Operand):
     __slots__ = ("builder", "origin")
 
     def __init__(self, builder: Builder, buffer: Buffer, view: View, step: int = 0) -> None:
-        super().__init__(buffer, view.shape, view.strides, view.offset, step)
-        self.builder = builder
+        self.builder, self.buffer, self.step = builder, buffer, step
+        self.shape, self.strides, self.offset = view
         self.origin: tuple[Value, ...] | None = None  # what it was computed from, where that has been recorded
 
     # -- what an array is asked for

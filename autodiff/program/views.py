@@ -5,6 +5,7 @@ A view is a shape, strides and an offset, counted in elements of the memory that
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import NamedTuple
 from ..errors import InputError
 
 Shape = tuple[int, ...]
+remembered = functools.lru_cache(1 << 14)  #: layers repeat, and so do the shapes and strides that they ask for
 
 
 class View(NamedTuple):
@@ -23,6 +25,7 @@ class View(NamedTuple):
     offset: int
 
 
+@remembered
 def contiguous(shape: Shape) -> Shape:
     """The strides of an array of that shape in C order."""
     strides, step = [], 1
@@ -32,6 +35,7 @@ def contiguous(shape: Shape) -> Shape:
     return tuple(strides[::-1])
 
 
+@remembered
 def is_contiguous(shape: Shape, strides: Shape) -> bool:
     """Whether the elements follow each other in C order; strides of axes of one element do not matter."""
     step = 1
@@ -50,6 +54,7 @@ def span(shape: Shape, strides: Shape) -> tuple[int, int]:
     return low, high
 
 
+@remembered
 def broadcast_shapes(*shapes: Shape) -> Shape:
     """NumPy's broadcasting rule.
 
@@ -201,7 +206,8 @@ def index(view: View, parts: Sequence[Part | None]) -> View:
     return View(tuple(shape), tuple(strides), offset)
 
 
-def collapse(shape: Shape, *strides: Shape) -> tuple[Shape, list[Shape]]:
+@remembered
+def collapse(shape: Shape, *strides: Shape) -> tuple[Shape, tuple[Shape, ...]]:
     """The same walk over several operands with as few axes as possible, axes of one element left out."""
     axes = [(size, *steps) for size, *steps in zip(shape, *strides, strict=True) if size != 1]
     merged: list[tuple[int, ...]] = []
@@ -211,4 +217,4 @@ def collapse(shape: Shape, *strides: Shape) -> tuple[Shape, list[Shape]]:
             merged[-1] = (merged[-1][0] * size, *steps)
         else:
             merged.append(axis)
-    return tuple(axis[0] for axis in merged), [tuple(axis[1 + k] for axis in merged) for k in range(len(strides))]
+    return tuple(axis[0] for axis in merged), tuple(tuple(axis[1 + k] for axis in merged) for k in range(len(strides)))
