@@ -12,7 +12,21 @@ from hypothesis import settings
 
 import autodiff as ad
 from autodiff.layers import ACTIVATIONS, Batched, CrossEntropy, Dense, Elementwise, Misfit, Peaks, SquaredError
+from autodiff.machine.host import usable_cores
 from autodiff.machine.rates import kept
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """The whole suite takes as many processes as there are cores, unless -n says otherwise: half the time on two."""
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.collectonly
+    if whole and not hasattr(config, "workerinput") and getattr(config.option, "numprocesses", 0) is None:
+        config.option.numprocesses, config.option.dist = min(len(usable_cores()), 8), "worksteal"
+
+
+def ordinary_environment():
+    """The environment without pytest-xdist's marks, by which pytest-benchmark would know that it must not time."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
 
 
 @pytest.fixture(scope="session", autouse=True)

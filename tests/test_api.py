@@ -13,9 +13,10 @@ import pytest
 from scipy.sparse.linalg import LinearOperator, lsmr, svds
 
 import autodiff as ad
+from autodiff.engines.bracketed import ExplicitOptimal
 from autodiff.engines.checkpointed import ReverseCheckpointed
 from autodiff.engines.forward import Forward
-from autodiff.engines.mixed import ExplicitOptimal, Mixed
+from autodiff.engines.mixed import Mixed
 from autodiff.engines.peers.torch import TorchForward
 from autodiff.engines.reverse import Reverse
 from autodiff.engines.running import compiled

@@ -9,6 +9,7 @@ import time
 
 import pandas as pd
 import pytest
+from conftest import ordinary_environment
 
 import autodiff as ad
 
@@ -168,11 +169,11 @@ def test_wrong_requests_get_one_line_and_status_2(tmp_path, called, arguments, m
     assert list(tmp_path.iterdir()) == []
 
 
-def test_plans(tmp_path):
-    done = autodiff("plan", "autoencoder(n=64, bottleneck=4)", cwd=tmp_path)
-    assert done.returncode == 0
-    assert "gain" in done.stdout
-    assert "forward" in done.stdout
+def test_plans(tmp_path, called):
+    status, said = called("plan", "autoencoder(n=64, bottleneck=4)")
+    assert status == 0
+    assert "gain" in said
+    assert "forward" in said
     (tmp_path / "net.py").write_text("import autodiff as ad\nnet = ad.problems.mlp(3, 2, 2)\ndef make(): return net\n")
     for name in ("net:net", "net:make"):
         found = json.loads(autodiff("plan", name, "--json", cwd=tmp_path).stdout)
@@ -180,13 +181,12 @@ def test_plans(tmp_path):
         assert [one["name"] for one in found["orders"]] == ["plan", "forward", "reverse"]
         assert all(one["seconds"] > 0 for one in found["orders"])
     (tmp_path / "chain.txt").write_text("2\n3 4 12\n2 3 6\n")
-    assert autodiff("plan", "chain.txt", "--memory", "1KiB", cwd=tmp_path).returncode == 0
+    assert called("plan", "chain.txt", "--memory", "1KiB")[0] == 0
     (tmp_path / "broken.txt").write_text("2\n3 4 12\n2 x 6\n")
-    broken = autodiff("plan", "broken.txt", cwd=tmp_path)
-    assert (broken.returncode, broken.stderr.count("\n")) == (2, 1)
-    assert "line 3" in broken.stderr
-    wrong = autodiff("plan", "json:dumps", cwd=tmp_path)
-    assert wrong.returncode == 2
+    status, said = called("plan", "broken.txt")
+    assert (status, said.count("\n")) == (2, 1)
+    assert "line 3" in said
+    assert called("plan", "json:dumps")[0] == 2
 
 
 def test_plans_of_a_loss_are_of_its_parameters(called):
@@ -237,14 +237,14 @@ def test_shows(called):
     assert (status, "jacobian with respect to the parameters" in said) == (0, True)
 
 
-def test_help_and_version(tmp_path):
+def test_help_and_version(tmp_path, called):
     assert "0 done, 1 the work failed" in autodiff("--help", cwd=tmp_path).stdout
     for command in ("bench", "report", "plan", "show", "env"):
-        assert autodiff(command, "--help", cwd=tmp_path).returncode == 0
-    assert autodiff("--version", cwd=tmp_path).stdout.startswith("autodiff ")
+        assert called(command, "--help")[0] == 0
+    assert called("--version")[1].startswith("autodiff ")
     found = json.loads(autodiff("env", "--json", cwd=tmp_path).stdout)
     assert found["blas"]["library"]
-    assert "processor" in autodiff("env", cwd=tmp_path).stdout
+    assert "processor" in called("env")[1]
 
 
 def test_importing_the_package_loads_numpy_only(tmp_path):
@@ -271,20 +271,19 @@ def test_benchmarks_are_ordinary_pytest_modules(tmp_path):
 
     base = [sys.executable, "-m", "pytest", str(shipped_folder()), "-p", "no:randomly", "-q"]
     one = "n-reverse-n4-m1-d16-w64"
-    collected = subprocess.run([*base, "--collect-only", "-k", one], capture_output=True, text=True, cwd=tmp_path)
+    captured = {"capture_output": True, "text": True, "cwd": tmp_path, "env": ordinary_environment()}
+    collected = subprocess.run([*base, "--collect-only", "-k", one], **captured)
     assert f"test_sweep[{one}]" in collected.stdout
-    disabled = subprocess.run([*base, "--benchmark-disable", "-k", one], capture_output=True, text=True, cwd=tmp_path)
+    disabled = subprocess.run([*base, "--benchmark-disable", "-k", one], **captured)
     assert "1 passed" in disabled.stdout
     timed = [*base, "-k", one, "--benchmark-max-time", "0.01"]
-    saved = subprocess.run([*timed, "--benchmark-save", "first"], capture_output=True, text=True, cwd=tmp_path)
+    saved = subprocess.run([*timed, "--benchmark-save", "first"], **captured)
     assert "1 passed" in saved.stdout
-    compared = subprocess.run(
-        [*timed, "-x", "--benchmark-compare", "0001"], capture_output=True, text=True, cwd=tmp_path
-    )
+    compared = subprocess.run([*timed, "-x", "--benchmark-compare", "0001"], **captured)
     assert "(0001_first)" in compared.stdout
-    parallel = subprocess.run([*timed, "-n", "2"], capture_output=True, text=True, cwd=tmp_path)
+    parallel = subprocess.run([*timed, "-n", "2"], **captured)
     assert parallel.returncode == 4
     assert "several tests at a time cannot be timed" in parallel.stderr
-    wrong = subprocess.run([*base, "--sweep", "dept"], capture_output=True, text=True, cwd=tmp_path)
+    wrong = subprocess.run([*base, "--sweep", "dept"], **captured)
     assert wrong.returncode == 4
     assert "did you mean depth" in wrong.stderr + wrong.stdout

@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from conftest import ordinary_environment
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -291,7 +292,13 @@ def test_files_of_pytest_benchmark_itself(tmp_path):
     for name, seconds in (("a", "0.001"), ("b", "0.001 * k")):
         (tmp_path / "test_it.py").write_text(f"{head}    benchmark(time.sleep, {seconds})\n")
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--benchmark-max-time=0.02"]
-        subprocess.run([*command, f"--benchmark-json={name}.json"], cwd=tmp_path, check=True, capture_output=True)
+        subprocess.run(
+            [*command, f"--benchmark-json={name}.json"],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+            env=ordinary_environment(),
+        )
     made = compare(tmp_path / "a.json", tmp_path / "b.json")
     assert made.table["case"].tolist() == ["test_it.py::test_it[1]", "test_it.py::test_it[2]"]
     assert made.table["verdict"].tolist() == ["same", "slower"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import LAYERS, point_for
 
+import autodiff as ad
 from autodiff.engines.differences import ComplexStep, FiniteDifference
 from autodiff.engines.peers.torch import TorchForward
 from autodiff.errors import DTypeError, InputError, UnsupportedError
@@ -357,3 +358,13 @@ def test_copies_of_networks_are_independent(again):
             y = layer(y)
         np.testing.assert_array_equal(changed(x), y)
     assert not np.array_equal(made(x), before)
+
+
+@pytest.mark.parametrize("engine", ["forward", "reverse", "compiled-reverse"])
+def test_powers_of_zero(engine):
+    """0 ** 0 is 1 whatever its base does, and 0 ** b is 0 whatever b > 0 does."""
+    exponents = np.array([0.0, 1.0, 2.0, 3.0])
+    constant = ad.Network([ad.Function(lambda x: x**exponents, 4)])
+    both = ad.Network([ad.Function(lambda x: x[:2] ** x[2:], 4)])
+    assert np.array_equal(ad.jacobian(constant, np.zeros(4), engine), np.diag([0.0, 1.0, 0.0, 0.0]))
+    assert np.array_equal(ad.jacobian(both, np.array([0.0, 0.0, 0.0, 2.0]), engine), np.zeros((2, 4)))

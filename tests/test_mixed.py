@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autodiff as ad
-from autodiff.engines.mixed import ExplicitOptimal, Mixed, write_plan
+from autodiff.engines.bracketed import ExplicitOptimal, write_plan
+from autodiff.engines.mixed import Mixed
 from autodiff.engines.running import ProgramRun
 from autodiff.engines.writer import Writer
 from autodiff.problems import families

@@ -183,7 +183,7 @@ def test_chunks(name, wrt):
 
 @pytest.mark.parametrize("name", COMPILED)
 def test_compiled(name):
-    network = ad.problems.digits_loss(hidden=3, samples=2)
+    network = ad.problems.mlp(3, 1, 2, 4)
     x, run = network.example_input(), peer(name).prepare(network)
     assert relative_error(run(x), ad.jacobian(network, x, "reverse")) < 1e-10
     network.params = 1.5 * network.params

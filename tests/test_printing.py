@@ -9,7 +9,8 @@ import autodiff as ad
 from autodiff.executors.stepping import steps
 from autodiff.layers import Function
 from autodiff.problems import families
-from autodiff.program.printing import figures, listing, memory_alive
+from autodiff.program.alive import memory_alive
+from autodiff.program.printing import figures, listing
 from autodiff.program.program import Program
 
 

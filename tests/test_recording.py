@@ -1,5 +1,8 @@
 """Functions that cannot be recorded are refused by name, with what to write instead; others' ufuncs are recorded."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import scipy.special
@@ -245,3 +248,11 @@ def test_a_builder_of_its_own_knows_no_others_values():
     one, other = Builder(np.dtype(float)), Builder(np.dtype(float))
     with pytest.raises(UnsupportedError, match="a value of another program came in"):
         one.outside("x", (3,)) + other.outside("x", (3,))
+
+
+def test_functions_are_known_before_any_ufunc_is_called():
+    """In a process of its own: everything that answers is loaded by whatever is asked for first."""
+    code = "import numpy as np, autodiff as ad; ad.jacobian(ad.Network([ad.Function({}, 2)]), np.ones(2), 'forward')"
+    for function in ("lambda x: np.flip(x)", "lambda x: np.sum(x, keepdims=True)"):
+        done = subprocess.run([sys.executable, "-c", code.format(function)], capture_output=True, text=True)
+        assert done.stderr == ""

@@ -227,7 +227,7 @@ class Measurement:
 
     def _layout(self, engine: Engine, network: Network) -> Prepared:
         series = self.case.series
-        return engine.assemble(network, series.wrt, self.record.operation, series.seeds)
+        return engine.layout(network, series.wrt, None, self.record.operation, series.seeds, supported=True)
 
     def _refuse_above(self, needed: int, what: str) -> None:
         free = int(psutil.virtual_memory().available * MEMORY_SHARE)

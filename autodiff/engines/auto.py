@@ -8,8 +8,9 @@ from ..machine.rates import EXECUTORS, rates_for
 from ..network import Network
 from ..program.program import Program
 from .base import Prepared
+from .choice import WORTH, Choice
 from .forward import Forward
-from .mixed import WORTH, Choice, Mixed
+from .mixed import Mixed
 from .reverse import Reverse
 from .running import ProgramEngine, ProgramRun, compiled
 

@@ -263,16 +263,19 @@ class Engine(ABC):
         dtype: DTypeLike | None = None,
         operation: str = "jacobian",
         seeds: int = 1,
+        supported: bool = False,
     ) -> Prepared:
-        """What :meth:`prepare` returns, before it takes memory; its ``nbytes``, ``shape`` and ``work`` can be read."""
+        """What :meth:`prepare` returns, before it takes memory; its ``nbytes``, ``shape`` and ``work`` can be read.
+
+        Args:
+            network, wrt, dtype, operation, seeds: as for :meth:`prepare`.
+            supported: it is known to be, which peers find out by tracing.
+        """
         seeds = as_size(seeds, "seeds")
-        reason = self.supports(network, wrt, operation)
+        reason = "" if supported else self.supports(network, wrt, operation)
         if reason:
             raise UnsupportedError(reason)
-        return self.assemble(network if dtype is None else network.astype(dtype), wrt, operation, seeds)
-
-    def assemble(self, network: Network, wrt: str, operation: str, seeds: int) -> Prepared:
-        """:meth:`layout` for what is known to be supported: peers find that out by tracing, which takes its time."""
+        network = network if dtype is None else network.astype(dtype)
         if operation == "value":
             made = self.evaluation(network)
         else:

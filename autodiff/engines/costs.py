@@ -7,7 +7,7 @@ from typing import Any
 
 from ..chain import ChainProblem, Factor
 from ..layers.base import Layer
-from ..linear.evaluate import as_matrix
+from ..linear.assemble import as_matrix
 from ..linear.linearize import Linear
 from ..linear.terms import Terms
 from ..network import Network

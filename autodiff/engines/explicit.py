@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..linear.evaluate import as_matrix, dense
+from ..linear.assemble import as_matrix, dense
 from ..linear.linearize import Linear
 from ..linear.maps import Product
 from ..linear.terms import Axis, Term, Terms

@@ -10,8 +10,8 @@ from ..machine.rates import rates_for
 from ..network import Network
 from ..program.count import Work
 from ..program.program import Program
+from .bracketed import write_plan
 from .forward import Forward
-from .mixed import write_plan
 from .reverse import Reverse
 from .running import ProgramEngine
 from .writer import Writer

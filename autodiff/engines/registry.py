@@ -12,11 +12,12 @@ from ..arrays import read_size
 from ..errors import AutodiffError, InputError, UnknownNameError
 from .auto import Auto
 from .base import Engine
+from .bracketed import ExplicitOptimal
 from .checkpointed import ReverseCheckpointed
 from .differences import ComplexStep, FiniteDifference
 from .explicit import ExplicitForward, ExplicitReverse
 from .forward import Forward
-from .mixed import ExplicitOptimal, Mixed
+from .mixed import Mixed
 from .peers import PEERS
 from .reverse import Reverse
 from .running import compiled

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..linear.evaluate import assemble
+from ..linear.assemble import assemble
 from ..linear.linearize import Linear, linearize
 from ..linear.terms import Axis, Term, Terms, through, whole
 from ..network import Network

@@ -14,8 +14,9 @@ from ..errors import AutodiffError, InputError, UnsupportedError
 from ..program.builder import Builder, Node
 from ..program.products import Named
 from ..program.value import Mask, Value, check_shape
-from .evaluate import dense
-from .maps import Gather, LinearMap, Pick, Product, Put, Reshape, Transpose
+from .assemble import added, dense
+from .maps import Gather, LinearMap, Product
+from .moves import Pick, Put, Reshape, Transpose
 from .opaque import Called, evaluated
 from .stack import closed_together
 from .terms import Term, Terms
@@ -67,7 +68,7 @@ class Linear:
                 if not terms:
                     continue
                 if self._uses[id(value)] > 1:
-                    terms = tangents[id(value)] = closed_together(b, terms)
+                    terms = tangents[id(value)] = added(b, closed_together(b, terms))
                 made += self._map(position, k).push(b, terms)
             if made:
                 tangents[id(node.out)] = _simpler(b, made)
@@ -94,7 +95,7 @@ class Linear:
             if len(terms) > 1:
                 terms = _simpler(b, terms)
             if len(targets) > 1:
-                terms = closed_together(b, terms)
+                terms = added(b, closed_together(b, terms))
             for k in targets:
                 made = self._map(position, k).transposed().push(b, terms)
                 key = id(node.inputs[k])

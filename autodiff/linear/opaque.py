@@ -12,7 +12,7 @@ from ..program.builder import Builder
 from ..program.products import Named
 from ..program.value import Value
 from ..program.views import View
-from .evaluate import dense
+from .assemble import dense
 from .maps import LinearMap
 from .terms import Term, Terms, count, whole
 

@@ -68,8 +68,8 @@ for _ufunc, _slope in (
 _add(np.logaddexp, lambda a, b, y: np.exp(a - y), lambda a, b, y: np.exp(b - y), transcendental=True)
 _add(
     np.power,
-    lambda a, b, y: b * np.power(a, b - 1.0),
-    lambda a, b, y: y * np.log(a),
+    lambda a, b, y: b * np.power(a, np.where(np.absolute(b) > 0.0, b - 1.0, 1.0)),  # 0 ** 0 has the slope 0
+    lambda a, b, y: y * np.log(np.where(np.absolute(a) > 0.0, a, 1.0)),
     transcendental=True,
 )
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from ..arrays import Array
 from ..errors import InputError, UnsupportedError
-from ..primitives.table import find_primitive
 from .instructions import Block, Buffer, Code, Instruction, Kind, Operand, Place
 from .value import Mask, Value
 from .views import (
@@ -28,14 +27,6 @@ from .views import (
     parse_index,
     reshape,
 )
-
-COMPARISONS: dict[Any, tuple[bool, float]] = {  #: whether the operands change places, and what equality gives
-    np.greater: (False, 0.0),
-    np.greater_equal: (False, 1.0),
-    np.less: (True, 0.0),
-    np.less_equal: (True, 1.0),
-}
-POWERS: dict[float, Any] = {2.0: np.square, 0.5: np.sqrt, -1.0: np.reciprocal}
 
 
 @dataclass(slots=True, eq=False)
@@ -80,8 +71,10 @@ class Builder:
         self.seeds_lead = False
         self._known: dict[Any, Value] = {}
         self.known_products: dict[Any, Any] = {}  # Named values, by what was multiplied
-        self._fixed: dict[int, tuple[object, Buffer]] = {}
+        self._fixed: dict[int, tuple[Array, Buffer, int]] = {}  # by the owner: itself, and its address
         self._numbers: dict[tuple[float, float], Value] = {}
+        self._alike: dict[bytes, Buffer] = {}  # constants, by their numbers
+        self._constants: dict[int, Buffer] = {}  # the same by their ids
         self._body: list[Instruction] | None = None  # of the loop that is being written
         self._variant: set[int] = set()  # buffers that differ from block to block
         self._kept: list[Buffer] = []  # so that an id stays the id of its buffer
@@ -113,13 +106,14 @@ class Builder:
             array: of the program's precision.
             owner: the flat array that it is a view of; itself if left out, and then C-contiguous.
         """
-        flat = array.reshape(-1) if owner is None else owner
-        key = id(owner if owner is not None else array)
+        key = id(array if owner is None else owner)
         if key not in self._fixed:
-            self._fixed[key] = (owner if owner is not None else array, Buffer("fixed", flat.size, flat))
-        buffer = self._fixed[key][1]
-        offset = (array.__array_interface__["data"][0] - flat.__array_interface__["data"][0]) // array.itemsize
-        strides = tuple(stride // array.itemsize for stride in array.strides)
+            flat = array.reshape(-1) if owner is None else owner
+            held = array if owner is None else owner  # so that the id stays its own
+            self._fixed[key] = held, Buffer("fixed", flat.size, flat), flat.__array_interface__["data"][0]
+        _, buffer, address = self._fixed[key]
+        offset = (array.__array_interface__["data"][0] - address) // array.itemsize
+        strides = tuple([stride // array.itemsize for stride in array.strides])
         return Value(self, buffer, View(array.shape, strides, offset))
 
     def lift(self, given: Any) -> Value:
@@ -136,17 +130,19 @@ class Builder:
             number = float(given)
             sign = math.copysign(1.0, number)  # the two zeros are equal
             if (number, sign) not in self._numbers or math.isnan(number):
-                self._numbers[number, sign] = self.fixed(np.full((), number, self.dtype))
+                self._numbers[number, sign] = self._lifted(np.full((), number, self.dtype))
             return self._numbers[number, sign]
         array = np.asarray(given)
         if array.dtype.kind not in "fiub":
             raise UnsupportedError(f"a constant is {array.dtype}; values are real numbers")
-        copied = np.array(array, self.dtype, order="C").reshape(-1)
-        known = self._fixed.get(id(given))
-        if known is None or known[1].array is None or not np.array_equal(known[1].array, copied):
-            # not known, or the function has written into its array since
-            self._fixed[id(given)] = known = (given, Buffer("fixed", copied.size, copied))
-        return Value(self, known[1], View(array.shape, contiguous(array.shape), 0))
+        return self._lifted(np.array(array, self.dtype, order="C"))
+
+    def _lifted(self, array: Array) -> Value:
+        numbers = array.tobytes()  # a function may make its constants anew, or write into them
+        if numbers not in self._alike:
+            buffer = Buffer("fixed", array.size, array.reshape(-1))
+            self._alike[numbers] = self._constants[id(buffer)] = buffer
+        return Value(self, self._alike[numbers], View(array.shape, contiguous(array.shape), 0))
 
     # -- instructions
 
@@ -227,13 +223,31 @@ class Builder:
     def map(self, ufunc: Any, *given: Any) -> Value:
         """``ufunc`` of values, element by element; the layout follows the operands, as NumPy's order K."""
         inputs = [self.lift(one) for one in given]
-        shape = broadcast_shapes(*[one.shape for one in inputs])
-        key = ("map", ufunc, shape, *[one.key for one in inputs])
+        shape, key = _map_key(ufunc, inputs)
         out = self._known.get(key)
         if out is None:
-            out = self._known[key] = self.new(shape, _order(shape, inputs))
-            self.write(ufunc, inputs, out)
+            arrays = [self._constant(one) for one in inputs]
+            if any(one is None for one in arrays):
+                out = self.new(shape, _order(shape, inputs))
+                self.write(ufunc, inputs, out)
+            else:  # what is the same in every run is computed now
+                with np.errstate(all="ignore"):
+                    out = self.lift(ufunc(*arrays))
+            self._known[key] = out
         return out
+
+    def _constant(self, value: Value) -> Array | None:
+        """The numbers of a constant; None for what is known in a run only, such as parameters."""
+        array = value.buffer.array
+        if array is None or id(value.buffer) not in self._constants:
+            return None
+        size = array.itemsize
+        strides = [size * stride for stride in value.strides]
+        return np.ndarray(value.shape, array.dtype, array, size * value.offset, strides)
+
+    def known(self, ufunc: Any, *inputs: Value) -> Value | None:
+        """What :meth:`map` would give, if it has been written already."""
+        return self._known.get(_map_key(ufunc, inputs)[1])
 
     def write(self, ufunc: Any, inputs: Sequence[Value], out: Value) -> None:
         """``ufunc(*inputs, out=out)``, the inputs broadcast to the shape of ``out``."""
@@ -273,57 +287,6 @@ class Builder:
         out.origin = inputs
         self.tape.append(Node(op, inputs, out, info))
         return out
-
-    def call(self, ufunc: Any, method: str, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        """What a value answers to ``ufunc(*inputs)`` and ``ufunc.reduce(x, axis)``.
-
-        Raises:
-            UnsupportedError: what cannot be recorded, with what to write instead.
-        """
-        from . import functions
-
-        if method == "reduce" and not set(keywords) - {"axis", "keepdims"}:
-            axis, keep = keywords.get("axis", 0), keywords.get("keepdims", False)
-            if ufunc is np.add:
-                return functions.sum_(inputs[0], axis, keepdims=keep)
-            if ufunc in (np.maximum, np.minimum):
-                return functions.extreme(ufunc, inputs[0], axis, keep)
-        if method != "__call__":
-            raise UnsupportedError(f"np.{ufunc.__name__}.{method} cannot be recorded; np.sum and np.mean can")
-        if keywords:
-            fix = f"write y = np.{ufunc.__name__}(...)" if "out" in keywords else "leave it out"
-            raise UnsupportedError(f"np.{ufunc.__name__} is recorded without {', '.join(keywords)}=; {fix}")
-        if ufunc in functions.PRODUCTS:
-            return functions.PRODUCTS[ufunc](*inputs)
-        if ufunc in COMPARISONS:
-            return self._compare(ufunc, *inputs)
-        if ufunc is np.negative:
-            return self.call(np.multiply, method, (inputs[0], -1.0), {})
-        if ufunc in (np.power, np.float_power):
-            return self._power(*inputs)
-        made = find_primitive(ufunc)
-        lifted = tuple([self.lift(one) for one in inputs])
-        return self.record("map", lifted, self.map(ufunc, *lifted), made)
-
-    def _compare(self, ufunc: Any, a: Any, b: Any) -> Mask:
-        swapped, equal = COMPARISONS[ufunc]
-        if swapped:
-            a, b = b, a
-        a, b = self.lift(a), self.lift(b)
-        difference = a if b is self.lift(0.0) else self.map(np.subtract, a, b)
-        return Mask(self.map(np.heaviside, difference, equal))
-
-    def _power(self, base: Any, exponent: Any) -> Any:
-        if not isinstance(exponent, Value) and np.ndim(exponent) == 0:
-            number = float(exponent)
-            if number == 0.0:
-                return self.map(np.power, base, number)  # 1, whatever x is: it has no derivative
-            if number == 1.0:
-                return self.lift(base)
-            if number in POWERS:
-                return self.call(POWERS[number], "__call__", (base,), {})
-        lifted = self.lift(base), self.lift(exponent)
-        return self.record("map", lifted, self.map(np.power, *lifted), find_primitive(np.power))
 
     def look(self, value: Value, view: View) -> Value:
         """Another view of a value's memory, which is not recorded."""
@@ -413,6 +376,12 @@ class Builder:
             self.write(np.positive, [one], part)
             start += size
         return self.record("join", tuple(values), out, axis)
+
+
+def _map_key(ufunc: Any, inputs: Sequence[Value]) -> tuple[Shape, tuple[Any, ...]]:
+    """The shape of a map, and what it is known by."""
+    shape = broadcast_shapes(*[one.shape for one in inputs])
+    return shape, ("map", ufunc, shape, *[one.key for one in inputs])
 
 
 def _order(shape: Shape, inputs: Sequence[Value]) -> list[int] | None:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from ..arrays import Array
-from .instructions import Buffer, Code, Instruction, Operand
-from .layout import Lifetimes, lifetimes
+from .alive import memory_alive
+from .instructions import Code
+from .naming import Line, Names
 from .program import Program, multiply_adds, turns
-from .views import Shape
 
 LONG = 60  #: instructions beyond which a listing leaves out the middle
 ENDS = 24  #: instructions of a long one that are kept at either end
 WIDE = 100  #: characters beyond which the layers' names are left out
 WHOLE = 8  #: elements of an array whose numbers are shown one by one
 MOST = (5, 5, 10, 26, 28, 9, 8)  #: characters of the columns of a listing that would be wider
-PLACES = {"x": "x", "seed": "seed", "result": "result"}
-
-Line = tuple[str, ...]
 
 
 def listing(program: Program, values: Mapping[int, Array] | None = None, full: bool = False) -> str:
@@ -39,7 +34,7 @@ def listing(program: Program, values: Mapping[int, Array] | None = None, full: b
         full: every instruction, however many there are.
     """
     code = program.code
-    names = _Names(program)
+    names = Names(program)
     lines = [names.line(number, one) for number, one in enumerate(code.instructions)]
     alive = memory_alive(code)
     inside = _inside(code)
@@ -106,250 +101,6 @@ def figures(array: Array) -> str:
         return " ".join(text.split())
     with np.errstate(all="ignore"):
         return f"{array.size:,} numbers: min {array.min():.4g}, mean {array.mean():.4g}, max {array.max():.4g}"
-
-
-def memory_alive(code: Code) -> list[int]:
-    """Bytes of working memory that hold something that is written or still read, the most during each instruction."""
-    whole = lifetimes(code)
-    alive = _alive(whole)
-    found, time = [0] * len(code.instructions), 0
-    for block in code.blocks():
-        own = _alive(whole.own[block.start]) if block.bound else {}
-        for number in range(block.start, block.stop):
-            now = alive.get(time + number - block.start, 0) + own.get(number - block.start, 0)
-            found[number] = max(found[number], now * code.dtype.itemsize)
-        time += block.stop - block.start
-    return found
-
-
-def _alive(part: Lifetimes) -> dict[int, int]:
-    """Elements that hold something, at every time at which any do."""
-    coming: dict[int, list[Buffer]] = {}
-    going: dict[int, list[Buffer]] = {}
-    for key, slot in part.slots.items():
-        coming.setdefault(slot.birth, []).append(part.buffers[key])
-        going.setdefault(slot.death + 1, []).append(part.buffers[key])
-    held: dict[int, list[int]] = {}  # by where it begins: one place may be handed on from an operand to the result
-    found, total = {}, 0
-    for time in range(max(going, default=0)):
-        for buffer in coming.get(time, ()):
-            sizes = held.setdefault(buffer.offset, [])
-            total += max([buffer.size, *sizes]) - max(sizes, default=0)
-            sizes.append(buffer.size)
-        for buffer in going.get(time, ()):
-            sizes = held[buffer.offset]
-            total -= max(sizes)
-            sizes.remove(buffer.size)
-            total += max(sizes, default=0)
-        found[time] = total
-    return found
-
-
-@dataclass(slots=True)
-class _Home:
-    """An array that operands are parts of: its name, where it begins in its buffer, its shape in C order."""
-
-    name: str
-    offset: int
-    shape: Shape
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-
-class _Names:
-    """What operands are called: names are given in the order in which arrays come up."""
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.homes: dict[int, list[_Home]] = {}
-        self.letters: set[str] = set()
-        self.transposes = self.parts = False
-        self.turned: set[int] = set()  # products that are shown transposed
-        self.same: dict[int, Buffer] = {}  # what holds the same numbers: arguments, and what is computed again
-        for block in program.code.control:
-            if block.bound:
-                (x, given), (y, made) = block.bound
-                self.same.setdefault(id(x), self.same.get(id(given), given))
-                self.same[id(made)] = y
-
-    def legend(self) -> list[str]:
-        """What the names mean, as far as they came up."""
-        words = []
-        if "%" in self.letters:
-            words.append("%3: what instruction 3 wrote first")
-        held = sorted(self.letters - {"%", "constant"})
-        if held:
-            words.append(f"{', '.join(f'{letter}0' for letter in held)}: parameters of layer 0")
-        if self.transposes:
-            words.append(".T: transposed")
-        if self.parts:
-            words.append("[rows, columns]: a part")
-        return [f"({'; '.join(words)})"] if words else []
-
-    def line(self, number: int, one: Instruction) -> Line:
-        """Operation, operands and shapes of one instruction."""
-        if one.kind == "matmul":
-            return self._product(number, one)
-        inputs = ", ".join(self.name(number, one, operand) for operand in one.inputs)
-        shapes = _shape(one.out.shape)
-        if one.kind in ("reduce", "gather", "scatter", "call"):
-            shapes = f"{', '.join(_shape(operand.shape) for operand in one.inputs)} -> {shapes}"
-        return self._operation(one), f"{inputs} -> {self.name(number, one, one.out, written=True)}", shapes
-
-    def _operation(self, one: Instruction) -> str:
-        word = getattr(one.ufunc, "__name__", "")
-        if one.kind == "map" and one.ufunc is np.positive:
-            return "fill" if one.inputs[0].buffer.size == 1 and one.out.size > 1 else "copy"
-        if one.kind == "call":
-            return f"call {word}"
-        if one.kind == "reduce":
-            return f"{word}.reduce over axis {one.axis}"
-        return {"select": "where", "gather": "gather", "scatter": "scatter-add"}.get(one.kind, word)
-
-    def _product(self, number: int, one: Instruction) -> Line:
-        a, b, out = one.inputs[0], one.inputs[1], one.out
-        if self._turned(a, b, out):
-            a, b, out = _turn(b), _turn(a), _turn(out)
-            self.turned.add(number)
-        inputs = f"{self.name(number, one, a)}, {self.name(number, one, b)}"
-        times = math.prod(out.shape[:-2])
-        shapes = f"({_shape(a.shape[-2:])})({_shape(b.shape[-2:])}) -> ({_shape(out.shape[-2:])})"
-        operands = f"{inputs} -> {self.name(number, one, out, written=True)}"
-        return "matmul", operands, f"{times} of {shapes}" if times > 1 else shapes
-
-    def _turned(self, a: Operand, b: Operand, out: Operand) -> bool:
-        """Whether the product reads better as ``b.T a.T = out.T``: when most of its matrices lie column by column.
-
-        A tie, such as between vectors, goes to the matrix of parameters, which then comes first.
-        """
-        votes = 0.0
-        for operand in (a, b, out):
-            (rows, columns), (row, column) = operand.shape[-2:], operand.strides[-2:]
-            if rows > 1 and columns > 1 and row != column:
-                votes += (1.5 if operand.buffer.place == "fixed" else 1.0) * (1 if row < column else -1)
-        return votes > 0 or (votes == 0 and b.buffer.place == "fixed" and a.buffer.place != "fixed")
-
-    def name(self, number: int, one: Instruction, operand: Operand, written: bool = False) -> str:
-        """What an operand is called; its first use gives the array its name and its shape."""
-        buffer = operand.buffer
-        if buffer.place == "fixed" and buffer.size == 1 and buffer.array is not self.program.params:
-            assert buffer.array is not None
-            return f"{float(buffer.array.reshape(-1)[0]):.6g}"
-        home = self._home(number, one, operand)
-        text, whole = _part(home, operand)
-        self.parts |= not whole
-        if whole and one.kind == "matmul" and not written and len(operand.shape) == 2 and len(home.shape) == 2:
-            row, column = operand.strides
-            if min(operand.shape) > 1 and row < column:
-                self.transposes = True
-                return f"{text}.T"
-        return text
-
-    def _home(self, number: int, one: Instruction, operand: Operand) -> _Home:
-        buffer = self.same.get(id(operand.buffer), operand.buffer)
-        known = self.homes.setdefault(id(buffer), [])
-        for home in known:
-            if home.offset <= operand.offset < home.offset + home.size:
-                return home
-        pairs = zip(operand.shape, operand.strides, strict=True)
-        shape, start = _lying(operand), operand.offset + sum(min(stride, 0) * (size - 1) for size, stride in pairs)
-        if buffer.place == "fixed":
-            if buffer.array is self.program.params:
-                matrix = one.kind == "matmul" or len(shape) > 1
-                letter = "W" if matrix else "b" if one.kind == "map" and one.ufunc is np.add else "p"
-                self.letters.add(letter)
-                name = f"{letter}{one.layer}"
-                taken = {home.name for home in known}
-                while name in taken:
-                    name += "'"
-            else:
-                name, start, shape = "constant", 0, _whole(operand)
-        elif buffer.place in PLACES:
-            name, start = PLACES[buffer.place], 0
-            result = self.program.code.result
-            shape = result.shape if buffer.place == "result" and result is not None else _whole(operand)
-        else:
-            name, start, shape = f"%{number}", 0, _whole(operand)
-            self.letters.add("%")
-        known.append(_Home(name, start, shape))
-        return known[-1]
-
-
-def _whole(operand: Operand) -> Shape:
-    """The shape of a buffer, from a view of all of it; from one of a part, rows as long as its largest stride."""
-    shape, size = _lying(operand), operand.buffer.size
-    if math.prod(shape) == size and not operand.offset and math.prod(operand.shape) >= size:
-        return shape
-    row = max(stride for stride in (*operand.strides, 1))
-    return (size // row, row) if row > 1 and size % row == 0 else (size,)
-
-
-def _lying(operand: Operand) -> Shape:
-    """The shape of what an operand has, its axes as they lie in memory; flat, gaps included, where there are any."""
-    pairs = zip(operand.shape, operand.strides, strict=True)
-    axes = [(abs(stride), size) for size, stride in pairs if stride and size > 1]
-    lying = sorted(axes, reverse=True)
-    expected = 1
-    for stride, size in reversed(lying):
-        if stride != expected:
-            return (1 + sum(stride * (size - 1) for stride, size in axes),)
-        expected *= size
-    shape = tuple(size for _, size in lying) or (1,)
-    if len(operand.shape) == 2 and operand.size == expected and len(shape) == 1:
-        return operand.shape
-    return shape
-
-
-def _part(home: _Home, operand: Operand) -> tuple[str, bool]:
-    """The name of the array, with the rows and columns that an operand has of it; whether it has all."""
-    axes = [(size, stride) for size, stride in zip(operand.shape, operand.strides, strict=True) if stride and size > 1]
-    size = math.prod(size for size, _ in axes)
-    start = operand.offset - home.offset
-    if start == 0 and size == home.size and not operand.step and all(stride > 0 for _, stride in axes):
-        return home.name, True
-    columns = home.shape[-1]
-    rows = home.size // columns
-    (row, column), (row_step, column_step) = divmod(start, columns), divmod(operand.step, columns)
-    high = wide = 1
-    diagonal = False
-    for count, stride in axes:
-        a, b = divmod(stride, columns)
-        diagonal |= bool(a and b)
-        high, wide = high + a * (count - 1), wide + b * (count - 1)
-    fits = min((stride for _, stride in axes), default=1) > 0 and column + wide <= columns and row + high <= rows
-    if not fits or (not diagonal and high * wide != size):
-        return f"{home.name}[..]", False
-    parts = [_slice(column, wide, columns, column_step)]
-    if rows > 1 or len(home.shape) > 1:
-        parts.insert(0, _slice(row, high, rows, row_step))
-    return f"{'diag ' * diagonal}{home.name}[{', '.join(parts)}]", False
-
-
-def _slice(start: int, size: int, whole: int, step: int) -> str:
-    if not step and size == whole:
-        return ":"
-    move = f"{step}t" if step > 1 else "t" * step
-    first = "+".join(filter(None, [f"{start}" if start or not step else "", move]))
-    if size == 1:
-        return first
-    return f"{first}:{f'{move}+' if move else ''}{start + size}"
-
-
-def _turn(operand: Operand) -> Operand:
-    shape, strides = operand.shape, operand.strides
-    return Operand(
-        operand.buffer,
-        (*shape[:-2], shape[-1], shape[-2]),
-        (*strides[:-2], strides[-1], strides[-2]),
-        operand.offset,
-        operand.step,
-    )
-
-
-def _shape(shape: Shape) -> str:
-    return " x ".join(f"{size}" for size in shape) or "1"
 
 
 def _left_out(code: Code, start: int, stop: int) -> str:

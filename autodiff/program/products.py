@@ -87,6 +87,10 @@ def contract(b: Builder, P: Named, Q: Named, summed: Sequence[Name], out: Named 
     rows = P.outermost_first([name for name in P.names if name not in Q.where])
     columns = Q.outermost_first([name for name in Q.names if name not in P.where])
     inner = P.outermost_first(tuple(summed))
+    if batch and not rows and not columns:
+        known = _known_multiply(b, P, Q)
+        if known is not None and len(inner) == 1:
+            return reduced(b, known, inner[0], batch, out)
     if out is not None:
         _emit(b, P, Q, out, batch, rows, columns, inner)
         return out
@@ -101,6 +105,25 @@ def contract(b: Builder, P: Named, Q: Named, summed: Sequence[Name], out: Named 
         _emit(b, P, Q, known, batch, rows, columns, inner)
         b.remember_product(key, known)
     return known
+
+
+def _known_multiply(b: Builder, P: Named, Q: Named) -> Named | None:
+    """The product without a sum, if it has been written already; both have the same axes."""
+    for names in (P.names, Q.names):
+        one, other = P.arranged(b, names), Q.arranged(b, names)
+        for known in (b.known(np.multiply, one, other), b.known(np.multiply, other, one)):
+            if known is not None:
+                return Named(known, names)
+    return None
+
+
+def reduced(b: Builder, one: Named, gone: Name, kept: Names, out: Named | None) -> Named:
+    """The sum over one axis, which costs less than the products again: one inner product an element of the result."""
+    value = one.arranged(b, (*(kept if out is None else out.names), gone))
+    if out is None:
+        return Named(b.reduce(np.add, value, len(kept)), kept)
+    b.emit("reduce", np.add, (value,), out.value, axis=len(out.names))
+    return out
 
 
 def _emit(b: Builder, P: Named, Q: Named, out: Named, batch: Names, rows: Names, columns: Names, inner: Names) -> None:

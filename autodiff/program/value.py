@@ -8,6 +8,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any, Never
 
 import numpy
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..errors import InputError, UnsupportedError
 from .instructions import Buffer, Operand
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 np: Any = numpy  # to NumPy's own types a value is no array
 
 
-class Value(Operand):
+class Value(Operand, NDArrayOperatorsMixin):
     """An array of the program, real, of the program's precision.
 
     Layers' functions compute with values as they would with arrays: arithmetic, NumPy's functions, slices, reshaping.
@@ -186,10 +187,12 @@ class Value(Operand):
     # -- arithmetic, which is NumPy's
 
     def __array_ufunc__(self, ufunc: numpy.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
-        return self.builder.call(ufunc, method, inputs, keywords)
+        from .ufuncs import called
+
+        return called(self.builder, ufunc, method, inputs, keywords)
 
     def __array_function__(self, function: Any, kinds: Any, args: Any, keywords: Any) -> Any:
-        from .functions import FUNCTIONS
+        from .ufuncs import FUNCTIONS  # which sees to it that it is full
 
         if function not in FUNCTIONS:
             name = f"{function.__module__}.{function.__name__}".replace("numpy", "np")
@@ -206,68 +209,18 @@ class Value(Operand):
                 raise UnsupportedError(f"{name} is recorded without {', '.join(unknown)}=; leave it out") from None
             raise error
 
-    def __add__(self, other: Any) -> Any:
-        return np.add(self, other)
+    __iadd__, __isub__ = NDArrayOperatorsMixin.__add__, NDArrayOperatorsMixin.__sub__  # x += 1 is another value
+    __imul__, __itruediv__ = NDArrayOperatorsMixin.__mul__, NDArrayOperatorsMixin.__truediv__
+    __ipow__, __imatmul__ = NDArrayOperatorsMixin.__pow__, NDArrayOperatorsMixin.__matmul__
 
-    def __radd__(self, other: Any) -> Any:
-        return np.add(other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return np.subtract(self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return np.subtract(other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return np.multiply(self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return np.multiply(other, self)
-
-    def __truediv__(self, other: Any) -> Any:
-        return np.divide(self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return np.divide(other, self)
-
-    def __pow__(self, other: Any) -> Any:
-        return np.power(self, other)
-
-    def __rpow__(self, other: Any) -> Any:
-        return np.power(other, self)
-
-    def __matmul__(self, other: Any) -> Any:
-        return np.matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return np.matmul(other, self)
-
-    def __neg__(self) -> Any:
-        return np.multiply(self, -1.0)
-
-    def __pos__(self) -> Any:
+    def __pos__(self) -> Value:
         return self
-
-    def __abs__(self) -> Any:
-        return np.absolute(self)
-
-    def __gt__(self, other: Any) -> Any:
-        return np.greater(self, other)
-
-    def __ge__(self, other: Any) -> Any:
-        return np.greater_equal(self, other)
-
-    def __lt__(self, other: Any) -> Any:
-        return np.less(self, other)
-
-    def __le__(self, other: Any) -> Any:
-        return np.less_equal(self, other)
 
     def __repr__(self) -> str:
         return f"Value{self.shape}"
 
 
-class Mask:
+class Mask(NDArrayOperatorsMixin):
     """The result of a comparison: 1 where it holds and 0 elsewhere, for ``np.where`` and for products."""
 
     def __init__(self, value: Value) -> None:
@@ -296,20 +249,6 @@ class Mask:
     def astype(self, dtype: Any, copy: bool = False) -> Value:
         """The zeros and ones."""
         return self.value.astype(dtype)
-
-    def __mul__(self, other: Any) -> Any:
-        return np.multiply(self, other)
-
-    __rmul__ = __mul__
-
-    def __invert__(self) -> Any:
-        return np.logical_not(self)
-
-    def __and__(self, other: Any) -> Any:
-        return np.logical_and(self, other)
-
-    def __or__(self, other: Any) -> Any:
-        return np.logical_or(self, other)
 
     def __bool__(self) -> Never:
         raise UnsupportedError("a branch cannot depend on a value; write np.where(condition, a, b)")
