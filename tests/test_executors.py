@@ -235,10 +235,10 @@ def test_loops(seed, dtype, count, m, n):
     for executor in EXECUTORS:
         made, out = executor(code, m * n + count), np.empty((count, m), dtype)
         for _ in range(2):
-            made.run(points, blocks, out)
+            made.run(points.reshape(-1), blocks, out)
             np.testing.assert_allclose(out, wanted, 1e-4, 1e-5)
             np.testing.assert_allclose(made.value, points.sum(1), 1e-4, 1e-5)
-        frozen = points.copy()
+        frozen = points.reshape(-1).copy()
         frozen.flags.writeable = False
         made.run(frozen, blocks, out)
 

@@ -54,7 +54,7 @@ class CompiledExecutor:
         return self._value
 
     def run(self, x: Array, seed: Array | None, out: Array) -> None:
-        """Run at ``x`` and ``seed`` and fill ``out``: C-contiguous arrays of the program's dtype."""
+        """Run at ``x`` (n,) and ``seed`` and fill ``out``: C-contiguous arrays of the program's dtype."""
         kernel.execute(self._address, id(x), 0 if seed is None else id(seed), id(out))
 
 

@@ -41,7 +41,8 @@ def lockstep(code: Code, elements: int, x: Array, seed: Array | None) -> None:
         if cuts() and any(_is_sum(one) for one in code.instructions):
             return
         whole = "the whole program, though each instruction agrees,"
-        _compare(code, whole, np.zeros(elements, code.dtype), np.zeros(size, code.dtype), x, seed)
+        shape = size if code.result is None else code.result.shape
+        _compare(code, whole, np.zeros(elements, code.dtype), np.zeros(shape, code.dtype), x, seed)
 
 
 def _compare(code: Code, what: str, memory: Array, result: Array, x: Array, seed: Array | None) -> tuple[Array, Array]:
@@ -52,7 +53,7 @@ def _compare(code: Code, what: str, memory: Array, result: Array, x: Array, seed
         executor.memory[:] = memory
         out = result.copy()
         executor.run(x, seed, out)
-        runs.append((executor.memory, out))
+        runs.append((executor.memory, out.reshape(-1)))
     for where, by_numpy, by_loop in zip(("memory", "result"), *runs, strict=True):
         same = by_numpy.view(f"i{code.dtype.itemsize}") == by_loop.view(f"i{code.dtype.itemsize}")
         if _is_sum(code.instructions[0]) and len(code.instructions) == 1 and cuts():

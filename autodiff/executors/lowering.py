@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from ..arrays import Array
 from ..errors import UnsupportedError
 from ..program.instructions import Buffer, Instruction, Operand
-from ..program.views import Shape, collapse
+from ..program.views import Shape, collapse, remembered
 from .loops import inner_loop, sensitive
 
 Opcode = Literal["call", "select", "gather", "scatter"]
@@ -20,8 +20,7 @@ ELEMENT_COST = {True: 0.3, False: 1.0}  #: ns of an element of a cheap ufunc, co
 PAIRWISE = 8  #: elements from which NumPy sums in pairs
 
 
-@dataclass(slots=True)
-class Axis:
+class Axis(NamedTuple):
     """A size, and the stride of every operand, in elements."""
 
     size: int
@@ -46,7 +45,7 @@ class Row:
     dimensions: Shape
     strides: Shape
     operands: tuple[Operand | int, ...]
-    outer: list[Axis] = field(default_factory=list)
+    outer: tuple[Axis, ...] = ()
 
 
 class Lowering:
@@ -111,11 +110,10 @@ class Lowering:
             innermost = False  # the same additions
         loop = inner_loop(ufunc, self.dtype)
         if innermost:
-            axes = _merge(operands)
-            return [*rows, Row("call", loop, (size,), (0, step, 0), operands, axes)]
+            return [*rows, Row("call", loop, (size,), (0, step, 0), operands, _merge(operands))]
         axes, inner = _split(operands)
-        axes.append(Axis(size, (0, step, 0)))
-        return [*rows, Row("call", loop, (inner.size,), inner.strides, operands, axes)]
+        around = (*axes, Axis(size, (0, step, 0)))
+        return [*rows, Row("call", loop, (inner.size,), inner.strides, operands, around)]
 
     def _constant(self, number: float, shape: Shape) -> Operand:
         array = np.full(1, number, self.dtype)
@@ -123,17 +121,16 @@ class Lowering:
         return Operand(Buffer("fixed", 1, array), shape, (0,) * len(shape))
 
     def _matmul(self, *operands: Operand) -> Row:
-        outer = _merge([_leading(one, 2) for one in operands])
-        batch = outer.pop() if outer else Axis(1, (0, 0, 0))
+        *outer, batch = _merge([_leading(one, 2) for one in operands]) or (Axis(1, (0, 0, 0)),)
         dimensions = batch.size, *operands[0].shape[-2:], operands[1].shape[-1]
         strides = (*batch.strides, *(step for one in operands for step in one.strides[-2:]))
-        return Row("call", inner_loop(np.matmul, self.dtype), dimensions, strides, operands, outer)
+        return Row("call", inner_loop(np.matmul, self.dtype), dimensions, strides, operands, tuple(outer))
 
     def _indexed(self, kind: Literal["gather", "scatter"], given: Operand, out: Operand, index: Any) -> Row:
         positions = np.ascontiguousarray(index, np.int64)
         self.alive.append(positions)
         axes = _merge([_leading(given, 1), _leading(out, 1)])
-        outer = [Axis(axis.size, (axis.strides[0], 0, axis.strides[1])) for axis in axes]
+        outer = tuple(Axis(axis.size, (axis.strides[0], 0, axis.strides[1])) for axis in axes)
         strides = given.strides[-1], 1, out.strides[-1]
         return Row(kind, (0, 0, 0), (positions.size,), strides, (given, positions.ctypes.data, out), outer)
 
@@ -147,23 +144,33 @@ def _insert(strides: Shape, axis: int, value: int) -> Shape:
     return (*strides[:axis], value, *strides[axis:])
 
 
-def _merge(operands: Sequence[Operand]) -> list[Axis]:
+def _merge(operands: Sequence[Operand]) -> tuple[Axis, ...]:
     """The axes that operands of one shape are walked along, as few as possible."""
-    shape, strides = collapse(operands[-1].shape, *(one.strides for one in operands))
-    return [Axis(size, steps) for size, *steps in zip(shape, *strides, strict=True)]  # type: ignore[arg-type]
+    return _merged(operands[-1].shape, *[one.strides for one in operands])
 
 
-def _split(operands: Sequence[Operand], as_numpy: bool = False) -> tuple[list[Axis], Axis]:
+@remembered
+def _merged(shape: Shape, *strides: Shape) -> tuple[Axis, ...]:
+    sizes, steps = collapse(shape, *strides)
+    return tuple(Axis(size, axis) for size, axis in zip(sizes, zip(*steps, strict=True), strict=True))
+
+
+def _split(operands: Sequence[Operand], as_numpy: bool = False) -> tuple[tuple[Axis, ...], Axis]:
     """The axes around a call, and the one that the loop walks: the cheapest, or NumPy's."""
-    axes = _merge(operands)
+    return _chosen(as_numpy, operands[-1].shape, *[one.strides for one in operands])
+
+
+@remembered
+def _chosen(as_numpy: bool, shape: Shape, *strides: Shape) -> tuple[tuple[Axis, ...], Axis]:
+    axes = _merged(shape, *strides)
     if not axes:
-        return [], Axis(1, (1,) * len(operands))
+        return (), Axis(1, (1,) * len(strides))
     if as_numpy:
-        strides = [tuple(axis.strides[k] for axis in axes) for k in range(len(operands))]
-        chosen = axes[_innermost(tuple(axis.size for axis in axes), strides)]
+        steps = [tuple(axis.strides[k] for axis in axes) for k in range(len(strides))]
+        number = _innermost(tuple(axis.size for axis in axes), steps)
     else:
-        chosen = min(reversed(axes), key=_cost)
-    return [axis for axis in axes if axis is not chosen], chosen
+        number = min(reversed(range(len(axes))), key=lambda one: _cost(axes[one]))
+    return axes[:number] + axes[number + 1 :], axes[number]
 
 
 def _cost(axis: Axis) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arrays import Array, aligned_empty
 from ..program.instructions import Block, Buffer, Code, Instruction, Operand
-from ..program.views import collapse, is_contiguous
+from ..program.views import Shape, collapse, is_contiguous
 
 CALLER = ("x", "seed", "result")  #: places in the caller's arrays, in the order of the arguments of ``run``
 LATE = (*CALLER, "argument")  #: places that are known in the run only
@@ -39,7 +39,11 @@ class NumpyExecutor:
         self.memory = aligned_empty(elements, code.dtype)
         self._pool: list[Any] = []  # arguments: views, or what is no view
         self._places: dict[Any, int] = {}
-        self._late: list[tuple[int, int, Operand, int]] = []  # views of the caller's arrays: place in the pool, which
+        # views of the caller's arrays: place in the pool, which array, and how it is seen if not as it comes
+        self._whole: list[tuple[int, int]] = []
+        self._reshaped: list[tuple[int, int, Shape]] = []
+        self._parts: list[tuple[int, int, Shape, int, Shape]] = []
+        self._shapes = {"result": None if code.result is None else code.result.shape}
         self._mask = np.empty(
             max((one.out.size for one in code.instructions if one.kind == "select"), default=0), np.bool_
         )
@@ -54,11 +58,15 @@ class NumpyExecutor:
         return self._value
 
     def run(self, x: Array, seed: Array | None, out: Array) -> None:
-        """Run at ``x`` and ``seed`` and fill ``out``: C-contiguous arrays of the program's dtype."""
+        """Run at ``x`` (n,) and ``seed`` and fill ``out``: C-contiguous arrays of the program's dtype."""
         pool = self._pool.copy()  # this run's own, so that nothing of the caller's is kept
         callers = (x, seed, out)
-        for place, which, operand, count in self._late:
-            pool[place] = self._view(operand, callers[which], count)
+        for place, which in self._whole:
+            pool[place] = callers[which]
+        for place, which, shape in self._reshaped:
+            pool[place] = callers[which].reshape(shape)  # type: ignore[union-attr]
+        for place, which, shape, offset, strides in self._parts:
+            pool[place] = np.ndarray(shape, self.dtype, callers[which], offset, strides)
         for count, calls, patches, moving in self._blocks:
             if count > 1:
                 for turn in range(count):
@@ -132,20 +140,35 @@ class NumpyExecutor:
         if found is None:
             found = self._places[key] = len(self._pool)
             if buffer.place in CALLER:
-                self._late.append((found, CALLER.index(buffer.place), operand, count))
+                self._borrow(found, CALLER.index(buffer.place), operand, count)
             late = buffer.place in LATE
             array = self.memory if held else buffer.array
             self._pool.append(None if late else self._view(operand, array, count))
         return found
 
+    def _borrow(self, place: int, which: int, operand: Operand, count: int) -> None:
+        """Note how an operand is seen in an array of the caller's: as a whole it costs nothing, a view half a us."""
+        buffer = operand.buffer
+        whole = count == 1 and operand.size == buffer.size and is_contiguous(operand.shape, operand.strides)
+        if whole and operand.shape == ((buffer.size,) if buffer.place == "x" else self._shapes.get(buffer.place)):
+            self._whole.append((place, which))
+        elif whole:
+            self._reshaped.append((place, which, operand.shape))
+        else:
+            self._parts.append((place, which, *self._seen(operand, count)))
+
     def _view(self, operand: Operand, array: Any, count: int) -> Array:
-        """The operand in a flat array; all its blocks along a new first axis, if there are more."""
+        shape, offset, strides = self._seen(operand, count)
+        return np.ndarray(shape, self.dtype, array, offset, strides)
+
+    def _seen(self, operand: Operand, count: int) -> tuple[Shape, int, Shape]:
+        """Shape, offset and strides in bytes of an operand in a flat array; all its blocks along a new first axis."""
         size = self.dtype.itemsize
         offset = operand.offset + (operand.buffer.offset if operand.buffer.place in ("memory", "value") else 0)
         shape, strides = operand.shape, tuple([size * stride for stride in operand.strides])
         if count > 1:
             shape, strides = (count, *shape), (size * operand.step, *strides)
-        return np.ndarray(shape, self.dtype, array, size * offset, strides)
+        return shape, size * offset, strides
 
     def _calls(self, instruction: Instruction) -> Iterator[tuple[Callable[..., Any], tuple[Any, ...]]]:
         """The functions to call, with operands in place of their views."""
@@ -160,7 +183,13 @@ class NumpyExecutor:
             case "reduce":
                 yield ufunc.reduce, (inputs[0], instruction.axis, None, out)
             case "matmul":
-                yield (np.dot if dot_serves(inputs[0], inputs[1], out) else np.matmul), (*inputs, out)
+                a, b = inputs
+                if not dot_serves(a, b, out):
+                    yield np.matmul, (a, b, out)
+                elif out.shape[1] == 1:  # vectors as vectors: most are the caller's as they come
+                    yield np.dot, (a, without(b, 1), without(out, 1))
+                else:
+                    yield np.dot, (without(a, 0), b, without(out, 0)) if out.shape[0] == 1 else (a, b, out)
             case "select":
                 mask, a, b, out = collapsed(*inputs, out)
                 chosen = self._mask[: out.size].reshape(out.shape)
@@ -191,6 +220,12 @@ def collapsed(*operands: Operand) -> tuple[Operand, ...]:
     return tuple(
         [Operand(one.buffer, shape, steps, one.offset, one.step) for one, steps in zip(operands, strides, strict=True)]
     )
+
+
+def without(operand: Operand, axis: int) -> Operand:
+    """The operand without an axis of one element."""
+    shape, strides = (one[:axis] + one[axis + 1 :] for one in (operand.shape, operand.strides))
+    return Operand(operand.buffer, shape, strides, operand.offset, operand.step)
 
 
 def last_first(operand: Operand) -> Operand:

@@ -63,15 +63,17 @@ class Linear:
             tangents[id(self.x)] = [*tangents.get(id(self.x), []), *V]
         for position, node in enumerate(self._steps):
             made: Terms = []
+            meeting = 0
             for k, value in enumerate(node.inputs):
                 terms = tangents.get(id(value))
                 if not terms:
                     continue
+                meeting += 1
                 if self._uses[id(value)] > 1:
                     terms = tangents[id(value)] = added(b, closed_together(b, terms))
                 made += self._map(position, k).push(b, terms)
             if made:
-                tangents[id(node.out)] = _simpler(b, made)
+                tangents[id(node.out)] = _simpler(b, made) if meeting > 1 else made
         return tangents.get(id(self.y), [])
 
     def pull(self, U: Terms, to_x: bool = True, to_params: bool = False) -> tuple[Terms, list[Terms]]:
@@ -86,19 +88,22 @@ class Linear:
             if any(id(value) in active for value in node.inputs):
                 active.add(id(node.out))
         cotangents: dict[int, Terms] = {id(self.y): list(U)} if id(self.y) in active else {}
+        meeting = {id(self.y)}
         for position in range(len(self._steps) - 1, -1, -1):
             node = self._steps[position]
             terms = cotangents.pop(id(node.out), [])
             if not terms:
                 continue
             targets = [k for k, value in enumerate(node.inputs) if id(value) in active]
-            if len(terms) > 1:
+            if id(node.out) in meeting:
                 terms = _simpler(b, terms)
             if len(targets) > 1:
                 terms = added(b, closed_together(b, terms))
             for k in targets:
                 made = self._map(position, k).transposed().push(b, terms)
                 key = id(node.inputs[k])
+                if cotangents.get(key):
+                    meeting.add(key)
                 cotangents[key] = [*cotangents.get(key, []), *made]
         own = [cotangents.get(id(p), []) for p in self.params] if to_params else []
         return (cotangents.get(id(self.x), []) if to_x else []), own

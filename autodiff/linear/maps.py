@@ -52,6 +52,8 @@ class Product(LinearMap):
     def push(self, b: Builder, terms: Terms) -> Terms:
         if isinstance(self.A, float) and self.A == 0.0:
             return []
+        if self.A is None and self.x == self.out:
+            return terms
         new = {name: whole(self.sizes[name]) for name in self.out if name not in self.x}
         dropped = [k for k, name in enumerate(self.x) if name not in self.out]
         if any(_summed(one, [one.axes[k] for k in dropped]) for one in terms):

@@ -78,7 +78,9 @@ def _panel(axes: Axes, results: Results, sweep: Sweep, pair: Pair, limit: float)
     axes.set_xlabel(LABELS.get(y, y))
     axes.set_ylabel(LABELS.get(x, x))
     axes.grid(visible=False)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, fontsize=9)
+    if values.size <= MOST and undecided.any():
+        axes.plot([], [], linestyle="none", label="~ undecided")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=9)
     return mesh
 
 
