@@ -45,7 +45,10 @@ def home(tmp_path, monkeypatch, called):
     """A folder to be in, where nothing is measured and nothing is drawn."""
     monkeypatch.setattr(run, "carry_out", accept)
     monkeypatch.setattr(settings_, "describe", lambda request: {"processor": "x", "cores": 2, "packages": {"a": "1"}})
-    monkeypatch.setattr("autodiff.machine.host.environment", lambda: {"warnings": []})
+    rates = {"measured": "", "file": "", "note": "", "seconds": {"numpy float64": {"call": 1e-6}}}
+    monkeypatch.setattr(
+        "autodiff.machine.host.environment", lambda: {"warnings": [], "rates": rates, "busy_share": 0.0}
+    )
     monkeypatch.setattr(report, "draw_all", lambda *args: ([], []))
     return tmp_path
 

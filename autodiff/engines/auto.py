@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import ClassVar
 
 from ..machine.rates import EXECUTORS, rates_for
@@ -14,6 +15,7 @@ from .mixed import Mixed
 from .reverse import Reverse
 from .running import ProgramEngine, ProgramRun, compiled
 
+COMPILED = f"{__package__.rpartition('.')[0]}.executors.compiled"
 ENGINES: dict[str, type[ProgramEngine]] = {"forward": Forward, "reverse": Reverse, "mixed": Mixed}
 
 
@@ -21,7 +23,7 @@ class Auto(Mixed):
     """``auto``: order and executor together, by predicted time.
 
     Forward, reverse and the plan are priced in NumPy and, where Numba is installed and every function has a loop that
-    can be called, compiled. Numba is imported only after it has been chosen, and what it gains has to be worth it.
+    can be called, compiled. Numba is imported only after it has been chosen, and what it gains has to be worth that.
     ``run.engine`` is what was chosen.
     """
 
@@ -48,7 +50,7 @@ class Auto(Mixed):
             rates = rates_for(executor, network.dtype)
             name = choice.best(rates)
             seconds = rates.predict(choice.work(name))
-            if best is None or (seconds < WORTH * best[0] and can_be_compiled(choice.program(name))):
+            if best is None or (seconds < worth() * best[0] and can_be_compiled(choice.program(name))):
                 best = seconds, executor, name
         assert best is not None
         _, executor, name = best
@@ -58,10 +60,15 @@ class Auto(Mixed):
         made = super().evaluation(network)
         assert isinstance(made, ProgramRun)
         seconds = {executor: rates_for(executor, network.dtype).predict(made.work) for executor in EXECUTORS}
-        worth = seconds["compiled"] < WORTH * seconds["numpy"]
-        if worth and not compiled(Mixed)().available() and can_be_compiled(made.program):
+        gains = seconds["compiled"] < worth() * seconds["numpy"]
+        if gains and not compiled(Mixed)().available() and can_be_compiled(made.program):
             made.engine = _engine("compiled", "forward")
         return made
+
+
+def worth() -> float:
+    """Of NumPy's time, what the compiled executor must be predicted to take; anything less once it is loaded."""
+    return 1.0 if COMPILED in sys.modules else WORTH
 
 
 def _engine(executor: str, name: str) -> ProgramEngine:

@@ -195,13 +195,17 @@ def dense(b: Builder, terms: Terms, full: bool = False) -> Term:
 
 
 def added(b: Builder, terms: Terms) -> Terms:
-    """Terms that are dense over their axes as one, for each seed signature: several readers would all add them up."""
+    """Terms that are dense over their axes as one, for each seed signature: several readers would all add them up.
+
+    A term that is constant along an axis stays as it is, since a contraction of that axis makes it small.
+    """
     if len(terms) < 2:
         return terms
     dense_ones: dict[object, Terms] = {}
     for one in terms:
         size = count(one.seed.labels) * math.prod(axis.size for axis in one.axes)
-        if not one.bundle and count(one.open_labels) == size:
+        labels = set(one.open_labels)
+        if not one.bundle and count(labels) == size and any(labels <= own.where.keys() for own in one.factors):
             dense_ones.setdefault(_signature(one.seed), []).append(one)
     groups = [group for group in dense_ones.values() if len(group) > 1]
     gone = {id(one) for group in groups for one in group}
