@@ -13,6 +13,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..errors import InputError, UnsupportedError
+from .constants import Constants
 from .instructions import Block, Buffer, Code, Instruction, Kind, Operand, Place
 from .value import Mask, Value
 from .views import (
@@ -71,10 +72,7 @@ class Builder:
         self.seeds_lead = False
         self._known: dict[Any, Value] = {}
         self.known_products: dict[Any, Any] = {}  # Named values, by what was multiplied
-        self._fixed: dict[int, tuple[Array, Buffer, int]] = {}  # by the owner: itself, and its address
-        self._numbers: dict[tuple[float, float], Value] = {}
-        self._alike: dict[bytes, Buffer] = {}  # constants, by their numbers
-        self._constants: dict[int, Buffer] = {}  # the same by their ids
+        self._constants = Constants(dtype)
         self._body: list[Instruction] | None = None  # of the loop that is being written
         self._variant: set[int] = set()  # buffers that differ from block to block
         self._kept: list[Buffer] = []  # so that an id stays the id of its buffer
@@ -106,15 +104,8 @@ class Builder:
             array: of the program's precision.
             owner: the flat array that it is a view of; itself if left out, and then C-contiguous.
         """
-        key = id(array if owner is None else owner)
-        if key not in self._fixed:
-            flat = array.reshape(-1) if owner is None else owner
-            held = array if owner is None else owner  # so that the id stays its own
-            self._fixed[key] = held, Buffer("fixed", flat.size, flat), flat.__array_interface__["data"][0]
-        _, buffer, address = self._fixed[key]
-        offset = (array.__array_interface__["data"][0] - address) // array.itemsize
-        strides = tuple([stride // array.itemsize for stride in array.strides])
-        return Value(self, buffer, View(array.shape, strides, offset))
+        buffer, view = self._constants.param(array, owner)
+        return Value(self, buffer, view)
 
     def lift(self, given: Any) -> Value:
         """``given`` as a value: a number or an array becomes a constant of the program's precision."""
@@ -124,25 +115,8 @@ class Builder:
             return given
         if isinstance(given, Mask):
             return given.value
-        if isinstance(given, (int, float)) or np.ndim(given) == 0:
-            if np.iscomplexobj(given):
-                raise UnsupportedError("a constant is complex; values are real numbers")
-            number = float(given)
-            sign = math.copysign(1.0, number)  # the two zeros are equal
-            if (number, sign) not in self._numbers or math.isnan(number):
-                self._numbers[number, sign] = self._lifted(np.full((), number, self.dtype))
-            return self._numbers[number, sign]
-        array = np.asarray(given)
-        if array.dtype.kind not in "fiub":
-            raise UnsupportedError(f"a constant is {array.dtype}; values are real numbers")
-        return self._lifted(np.array(array, self.dtype, order="C"))
-
-    def _lifted(self, array: Array) -> Value:
-        numbers = array.tobytes()  # a function may make its constants anew, or write into them
-        if numbers not in self._alike:
-            buffer = Buffer("fixed", array.size, array.reshape(-1))
-            self._alike[numbers] = self._constants[id(buffer)] = buffer
-        return Value(self, self._alike[numbers], View(array.shape, contiguous(array.shape), 0))
+        buffer, shape = self._constants.constant(given)
+        return Value(self, buffer, View(shape, contiguous(shape), 0))
 
     # -- instructions
 
@@ -226,24 +200,14 @@ class Builder:
         shape, key = _map_key(ufunc, inputs)
         out = self._known.get(key)
         if out is None:
-            arrays = [self._constant(one) for one in inputs]
-            if any(one is None for one in arrays):
+            made = self._constants.folded(ufunc, inputs)
+            if made is None:
                 out = self.new(shape, _order(shape, inputs))
                 self.write(ufunc, inputs, out)
-            else:  # what is the same in every run is computed now
-                with np.errstate(all="ignore"):
-                    out = self.lift(ufunc(*arrays))
+            else:
+                out = self.lift(made)
             self._known[key] = out
         return out
-
-    def _constant(self, value: Value) -> Array | None:
-        """The numbers of a constant; None for what is known in a run only, such as parameters."""
-        array = value.buffer.array
-        if array is None or id(value.buffer) not in self._constants:
-            return None
-        size = array.itemsize
-        strides = [size * stride for stride in value.strides]
-        return np.ndarray(value.shape, array.dtype, array, size * value.offset, strides)
 
     def known(self, ufunc: Any, *inputs: Value) -> Value | None:
         """What :meth:`map` would give, if it has been written already."""

@@ -64,7 +64,7 @@ def _negative(b: Builder, ufunc: Any, x: Any) -> Any:
 def _compare(b: Builder, ufunc: Any, first: Any, second: Any) -> Mask:
     swapped, equal = COMPARISONS[ufunc]
     a, c = map(b.lift, (second, first) if swapped else (first, second))
-    difference = a if c is b.lift(0.0) else b.map(np.subtract, a, c)
+    difference = a if c.key == b.lift(0.0).key else b.map(np.subtract, a, c)
     return Mask(b.map(np.heaviside, difference, equal))
 
 

@@ -39,6 +39,8 @@ def draw_map(figure: Figure, results: Results, sweep: Sweep) -> None:
         figure.suptitle(sweep.title or sweep.name, fontsize=12, x=0.01, ha="left", fontweight="bold")
     else:
         panels[0].set_title(sweep.title or sweep.name)
+    lines = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=3, fontsize=9)
     bar = figure.colorbar(mesh, ax=list(panels), label=f"log$_2$ ({first} / {second})")
     bar.ax.text(0.5, 1.02, f"{second}\nfaster", transform=bar.ax.transAxes, ha="center", va="bottom", fontsize=8)
     bar.ax.text(0.5, -0.02, f"{first}\nfaster", transform=bar.ax.transAxes, ha="center", va="top", fontsize=8)
@@ -80,7 +82,6 @@ def _panel(axes: Axes, results: Results, sweep: Sweep, pair: Pair, limit: float)
     axes.grid(visible=False)
     if values.size <= MOST and undecided.any():
         axes.plot([], [], linestyle="none", label="~ undecided")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=9)
     return mesh
 
 
