@@ -44,12 +44,45 @@ def nans(out): out[:] = np.nan
 def fine(out): pass
 
 crash, leave, hang, lie, nans, fine = map(changed, (crash, leave, hang, lie, nans, fine))
+
+class Mute(Exception):
+    def __str__(self): raise RuntimeError("no message")
+
+class Quits(Reverse):
+    name, family = "quits", "bad"
+    def build(self, *args): sys.exit("enough")
+
+class Mumbles(Reverse):
+    name, family = "mumbles", "bad"
+    def build(self, *args): raise Mute
+
+def bound(name, make):
+    # what is timed is not what was verified
+    class Bound(Reverse):
+        family = "bad"
+        def build(self, *args):
+            run = super().build(*args)
+            right = run.bound
+            run.bound = lambda x, seed=None: make(right(x, seed))
+            return run
+    Bound.name = name
+    return Bound
+
+def tires(call):
+    calls = iter(range(10**9))
+    def timed():
+        found = call()
+        return found if next(calls) < 5 else np.full_like(found, np.nan)
+    return timed
+
+idles, tires = bound("idles", lambda call: lambda: None), bound("tires", tires)
 """
+HOSTILE = {"quits": "Quits", "mumbles": "Mumbles", "idles": "idles", "tires": "tires"}
 SWEEP = """
 name = "bad"
 problem = "mlp"
 timeout = 3
-engines = ["reverse", "crash", "leave", "hang", "lie", "nans", "fine"]
+engines = ["reverse", "crash", "leave", "hang", "lie", "nans", "quits", "mumbles", "idles", "tires", "fine"]
 [grid]
 n = 2
 m = 1
@@ -77,7 +110,8 @@ def home(tmp_path):
     (site / "bad-1.0.dist-info").mkdir(parents=True)
     (site / "bad_engines.py").write_text(ENGINES)
     names = ("crash", "leave", "hang", "lie", "nans", "fine")
-    points = "".join(f"{name} = bad_engines:{name}\n" for name in names)
+    entries = dict(zip(names, names, strict=True)) | HOSTILE
+    points = "".join(f"{name} = bad_engines:{made}\n" for name, made in entries.items())
     (site / "bad-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 1.0\n")
     (site / "bad-1.0.dist-info" / "entry_points.txt").write_text(f"[autodiff.engines]\n{points}")
     return tmp_path
@@ -116,6 +150,12 @@ def test_engines_that_misbehave_cost_their_own_rows(home):
     assert "ended with status 3" in found["leave"][1]
     assert found["hang"] == ("timeout", "stopped after 3 s")
     assert found["lie"][0] == found["nans"][0] == "wrong"
+    assert found["quits"] == ("failed", "SystemExit: enough")
+    assert found["mumbles"] == ("failed", "Mute: (its message cannot be read)")
+    assert found["idles"][0] == found["tires"][0] == "wrong"
+    assert found["idles"][1].startswith("what is timed gives NoneType: ")
+    assert found["tires"][1].startswith("what is timed")
+    assert frame.loc[frame["status"] == "ok", "cost_ratio"].notna().all()
     assert "engine cases were wrong or failed, the first: bad" in err
     known, problems = records.read(home / "run" / "records.jsonl")
     assert not problems

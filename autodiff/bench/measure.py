@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -21,16 +20,13 @@ from ..engines.running import ProgramRun
 from ..errors import AutodiffError, LimitError, UnsupportedError, WrongResultError
 from ..machine.rates import rates_for
 from ..network import Network
-from ..problems import find_family
 from ..program.program import Program
-from ..testing import reference_product, relative_error
 from . import records
 from .plan import SEEDS, VALUES, Turn
 from .records import Record
-from .sweep import Case
 from .timing import take_statistics, time_run
+from .verify import check_timed, network_of, tolerance, verification_error
 
-DIRECTIONS = 6  #: random directions in which a Jacobian is compared with its reference
 STANDING_IN = {name: "reverse" if executor == "numpy" else f"{executor}-reverse" for executor, name in VALUES.items()}
 MEMORY_SHARE = 0.8  #: of the memory that is free, what one measurement may take
 
@@ -42,26 +38,19 @@ class Limits:
     seconds: float
 
 
-@functools.lru_cache(maxsize=1)
-def _network(problem: str, items: tuple[tuple[str, Any], ...]) -> Network:
-    return find_family(problem)(**dict(items))
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A run that can be timed.
 
+    Attributes:
+        call: what is timed.
+        once: seconds that one call took.
+        check: raises WrongResultError unless what a call gave is what was verified.
+    """
 
-@functools.lru_cache(maxsize=1)
-def _reference(problem: str, items: tuple[tuple[str, Any], ...], wrt: str, seeds: int) -> tuple[Array, Array]:
-    """The tangents of a jvp, or for no ``seeds`` random ones, and f'(x) times them; for all engines of a case."""
-    network = _network(problem, items)
-    n = network.variables(wrt)
-    if seeds:
-        V = np.random.default_rng(SEEDS["jvp and vjp"]).standard_normal((n, seeds)).astype(network.dtype)
-    else:
-        V = np.random.default_rng(SEEDS["verification"]).standard_normal((n, min(DIRECTIONS, n)))
-    return V, reference_product(network, network.example_input(SEEDS["input"]), V, wrt)
-
-
-def network_of(case: Case) -> Network:
-    """The case's network, kept while its engines are measured one after the other."""
-    return _network(case.series.problem, case.items)
+    call: Callable[[], object]
+    once: float
+    check: Callable[[object], None]
 
 
 class Measurement:
@@ -82,7 +71,7 @@ class Measurement:
         self.case, self.engine = turn.of, turn.engine
         self.record, self.keep, self.limits = record, keep, limits
         self.seconds = 0.1
-        self._ready: tuple[Callable[[], object], float] | None = None
+        self._ready: Ready | None = None
 
     @property
     def id(self) -> str:
@@ -106,11 +95,12 @@ class Measurement:
         self.prepare()
         if self._ready is None:
             self._tell()
-        (call, once), self._ready = self._ready, None
+        ready, self._ready = self._ready, None
         told = ("sweep", "case", "engine", "problem", "n", "m", "depth", "width")
         benchmark.extra_info.update({name: getattr(self.record, name) for name in told})
         with self._recorded():
-            time_run(benchmark, call, once, self.seconds)
+            time_run(benchmark, ready.call, ready.once, self.seconds)
+            ready.check(ready.call())  # still
         if benchmark.stats is not None:  # None under --benchmark-disable
             take_statistics(self.record, benchmark.stats)
             self.keep(self.record)
@@ -121,20 +111,22 @@ class Measurement:
         try:
             yield
         except LimitError as error:
-            self._end("skipped", str(error))
+            self._end("skipped", said(error))
         except UnsupportedError as error:
-            self._end("unsupported", str(error))
+            self._end("unsupported", said(error))
         except WrongResultError as error:
-            self._end("wrong", str(error))
+            self._end("wrong", said(error))
         except AutodiffError as error:
-            self._end("failed", str(error))
+            self._end("failed", said(error))
         except MemoryError as error:
-            self._end("skipped", f"out of memory: {error or 'the network itself does not fit'}")
-        except Exception as error:  # another package's engine may raise anything; it costs its own row, not the run
-            self._end("failed", f"{type(error).__name__}: {error}")
+            self._end("skipped", f"out of memory: {said(error) or 'the network itself does not fit'}")
+        except (KeyboardInterrupt, GeneratorExit, pytest.skip.Exception, pytest.fail.Exception, pytest.exit.Exception):
+            raise
+        except BaseException as error:  # another package's engine may raise anything; it costs its own row, not the run
+            self._end("failed", f"{type(error).__name__}: {said(error)}")
 
-    def _prepared(self) -> tuple[Callable[[], object], float]:
-        """The run, bound to its input and verified, and the seconds that one call took."""
+    def _prepared(self) -> Ready:
+        """The run, bound to its input and verified."""
         record = self.record
         self._refuse_by_keywords()
         network = network_of(self.case)
@@ -157,18 +149,10 @@ class Measurement:
         start = time.perf_counter()
         timed = call()
         once = time.perf_counter() - start
-        if isinstance(timed, np.ndarray):  # others give arrays of their own kind, and several of them
-            self._check_timed(timed, result, tolerance(network.dtype, engine.analytic))
-        return call, once
-
-    def _check_timed(self, timed: Array, verified: Array, limit: float) -> None:
-        """What is timed gives what was verified."""
-        try:
-            error = relative_error(timed, verified)
-        except AssertionError as wrong:
-            raise WrongResultError(f"what is timed: {wrong}") from None
-        if not error <= limit:
-            self._end("wrong", f"what is timed is off by {error:.1e} from what was verified, not timed")
+        limit = tolerance(network.dtype, engine.analytic)
+        ready = Ready(call, once, lambda timed: check_timed(prepared.to_numpy(timed), result, limit))
+        ready.check(timed)
+        return ready
 
     def _peak(self, layout: Prepared, engine: Engine, network: Network, x: Array, seed: Array | None) -> int:
         """Of a program, writing it is not traced, which takes long and leaves its constants behind, and no more."""
@@ -257,33 +241,12 @@ class Measurement:
         pytest.skip(f"{self.id}: {self.record.reason}")
 
 
-def tolerance(dtype: np.dtype[Any], analytic: bool) -> float:
-    """The relative error that verification allows."""
-    if not analytic:
-        return 1e-1 if dtype == np.float32 else 1e-5
-    return 1e-4 if dtype == np.float32 else 1e-10
-
-
-def verification_error(result: Array, case: Case, x: Array, seed: Array | None, record: Record) -> float:
-    """How far a result is from complex steps, relative to the largest entry; NaN counts as infinitely far.
-
-    A Jacobian is multiplied by random directions V, so a check of a few columns covers every entry.
-    """
-    series, operation = case.series, record.operation
-    if operation == "value":
-        found, expected = result, network_of(case).function(x)
-    else:
-        seeds = series.seeds if operation == "jvp" else 0
-        V, expected = _reference(series.problem, case.items, record.wrt, seeds)
-        found = result if operation == "jvp" else result.astype(np.float64) @ V
-        if operation == "vjp":
-            assert seed is not None
-            expected = seed @ expected
+def said(error: BaseException) -> str:
+    """An exception's message; those of others may fail to give one."""
     try:
-        error = relative_error(found, expected)
-    except AssertionError:
-        return float("inf")
-    return error if np.isfinite(error) else float("inf")
+        return str(error)
+    except Exception:
+        return "(its message cannot be read)"
 
 
 def constant_bytes(program: Program, network: Network) -> int:

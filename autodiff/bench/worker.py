@@ -139,8 +139,11 @@ class Worker:
             self.kill()
 
     def kill(self) -> None:
-        """End it now."""
-        self.process.kill()
+        """End it now, and what it has started: its session is its own."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except OSError:  # it is gone, or the machine has no groups
+            self.process.kill()
         self.process.wait()
         self._close_pipes()
 

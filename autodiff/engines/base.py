@@ -161,6 +161,10 @@ class Prepared(ABC):
         out = aligned_empty(self.shape, self.network.dtype)
         return functools.partial(self, x, seed, out)
 
+    def to_numpy(self, result: Any) -> Any:
+        """What a bound run gave, as an array on the host: what is timed is checked by it."""
+        return result
+
     @abstractmethod
     def allocate(self) -> None:
         """Take the memory that the runs work in; :meth:`Engine.prepare` calls it."""
