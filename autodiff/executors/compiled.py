@@ -77,7 +77,7 @@ class _Writer:
         self.own = [kernel.COPY]  # where a position stands that is to become an address
         written: dict[int, tuple[int, int, list[Late]]] = {}  # segments, which may be called again
         for number, block in enumerate(segments):
-            if block.start not in written:
+            if not block.bound or block.start not in written:  # only segments come up again
                 late: list[Late] = []
                 begin = len(self.words)
                 for some in rows[block.start : block.stop]:

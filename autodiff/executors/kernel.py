@@ -4,7 +4,8 @@ A tape is one array of 64-bit words. Positions count words from its beginning; a
 
     header   segments, position of the first, of the counters, how far inside an array object the address of its
              data is, bases: x, seed, result, 0; address of the room for copies
-    segment  position of its first row, of its end, count, position of its first patch, of their end
+    segment  position of its first row, of its end, count, position of its first patch, of their end; what is called
+             again has one for each call, with the same rows and patches of its own
     row      position of the next, opcode, loop, context, auxiliary, address of data, of dimensions, of strides,
              operands, outer axes, position of the outer axes, whether it is one call of NumPy's loop;
              then what these address: dimensions, strides in bytes, an address an operand;
