@@ -25,10 +25,18 @@ def draw_curves(figure: Figure, results: Results, sweep: Sweep) -> None:
     time.set_title(sweep.title or sweep.name)
     if sweep.memory:
         _memory(panels[1], measured, axis)
+        time.get_legend().remove()  # half a figure has no room for it
+        lines, labels = time.get_legend_handles_labels()
+        text = _fixed(measured, axis)
+        legend = figure.legend(
+            lines, labels, title=text, title_fontsize=8, loc="outside lower center", ncols=3, fontsize=9
+        )  # fmt: skip
+        legend.get_title().set_color(GREY)
+    else:
+        figure.supxlabel(_fixed(measured, axis), fontsize=8, color=GREY)
     for panel in panels:
         size_axis(panel, sorted(measured[f"key.{axis}"].unique().tolist()))
         panel.set_xlabel(LABELS.get(axis, axis))
-    figure.supxlabel(_fixed(measured, axis), fontsize=8, color=GREY)
 
 
 def draw_times(time: Axes, results: Results, sweep: Sweep, *, exponents: bool = True) -> None:
@@ -76,7 +84,6 @@ def _memory(axes: Axes, measured: pd.DataFrame, axis: str) -> None:
     axes.set_ylabel("peak memory of the engine")
     bytes_axis(axes)
     axes.set_title("Memory")
-    axes.legend(fontsize=9)
 
 
 def _fixed(measured: pd.DataFrame, axis: str) -> str:
