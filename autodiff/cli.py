@@ -19,8 +19,8 @@ from .errors import AutodiffError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .bench.folder import Folder
-    from .bench.report import Report
+    from .bench.records.folder import Folder
+    from .bench.report.report import Report
 
 app = typer.Typer(
     add_completion=False,
@@ -130,9 +130,8 @@ def bench(
     Each measurement is on disk before the next one starts. Ctrl-C finishes the measurement in progress and reports, a
     second one stops at once; [bold]--resume[/] goes on from there.
     """
-    from .bench.asking import ask
-    from .bench.folder import locked
-    from .bench.sides import read_side
+    from .bench.judge.sides import read_side
+    from .bench.records.folder import locked
 
     given = {
         "sweep": sweep, "quick": quick, "full": full, "engines": engines, "passes": passes, "threads": threads,
@@ -148,8 +147,10 @@ def bench(
         raise typer.BadParameter("--resume-anyway goes with --resume DIR")
     if resume is not None and out is not None:
         raise typer.BadParameter("--resume writes into the folder that it goes on with; leave --out out")
-    folder, request = ask(given, out, resume)
-    from .bench.run import carry_out  # a second of imports, which a wrong request need not wait for
+    from .bench.run.opening import opened
+
+    folder, request = opened(given, out, resume)
+    from .bench.run.session import carry_out  # a second of imports, which a wrong request need not wait for
 
     with locked(folder), _progress() as progress:
         task = progress.add_task("measuring", total=None)
@@ -195,8 +196,8 @@ def _wrong(report: Report) -> list[str]:
 @app.command()
 def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.")]) -> None:
     """Write CSV, plots and report of a run again, from its records, and print the summary."""
-    from .bench.folder import open_run
-    from .bench.report import write
+    from .bench.records.folder import open_run
+    from .bench.report.report import write
 
     opened, request = open_run(folder)
     _print_summary(write(opened, request), opened)
@@ -246,8 +247,8 @@ def _compare(
     force: bool = False,
 ) -> list[str]:
     """Print a comparison; returns a sentence if anything is surely above the ratio."""
-    from .bench.compare import compare as find
-    from .bench.comparison import shown
+    from .bench.judge.compare import compare as find
+    from .bench.judge.comparison import shown
 
     made = find(a, b, floor=floor, absolute=absolute, force=force)
     if markdown:

@@ -84,8 +84,8 @@ def _keywords(arguments: str, text: str) -> dict[str, Any]:
 
 def orders_table(orders: list[Order]) -> str:
     """Orders, a row each: what they multiply and move, the memory they work in, the seconds they should take."""
-    from .bench.text import seconds_text
     from .machine.rates import kept
+    from .text import seconds_text
 
     rows: list[tuple[str, ...]] = [("", "multiply-adds", "elements moved", "bytes of memory", "predicted", "relative")]
     least = min(one.seconds for one in orders)

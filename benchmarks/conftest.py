@@ -1,3 +1,3 @@
 """Lets pytest find the sweeps; the machinery is autodiff.bench."""
 
-from autodiff.bench.plugin import *  # noqa: F403
+from autodiff.bench.measure.plugin import *  # noqa: F403

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 import autodiff as ad
+from autodiff.bench.ask.request import Request
 from autodiff.layers import ACTIVATIONS, Batched, CrossEntropy, Dense, Elementwise, Misfit, Peaks, SquaredError
 from autodiff.machine.host import usable_cores
 from autodiff.machine.rates import kept
@@ -34,6 +35,11 @@ def own_cache(tmp_path_factory):
     """No test looks at the user's rates; those of this process are a typical machine's."""
     os.environ["AUTODIFF_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     kept()
+
+
+def request_of(*sweeps, **changes):
+    """What ``autodiff bench`` would be asked for these sweeps by default, in one pass."""
+    return Request(**{"sweeps": list(sweeps), "engines": [], "effort": "default", "passes": 1, "threads": 1} | changes)
 
 
 settings.register_profile("default", deadline=None, max_examples=40)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from autodiff.bench import records
-from autodiff.bench.calibrate import KERNELS
+from autodiff.bench.ask.tasks import KERNELS
+from autodiff.bench.records import record as records
 
 SWEEP = """
 name = "stress"

@@ -267,7 +267,7 @@ def test_importing_the_package_loads_numpy_only(tmp_path):
 
 def test_benchmarks_are_ordinary_pytest_modules(tmp_path):
     """Options of pytest and of pytest-benchmark work on the folder; here: collect, select, disable."""
-    from autodiff.bench.sweep import shipped_folder
+    from autodiff.bench.ask.files import shipped_folder
 
     base = [sys.executable, "-m", "pytest", str(shipped_folder()), "-p", "no:randomly", "-q"]
     one = "n-reverse-n4-m1-d16-w64"

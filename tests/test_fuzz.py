@@ -10,15 +10,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+from conftest import request_of
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from autodiff.bench import folder as folders
-from autodiff.bench import records, report, run
-from autodiff.bench import settings as settings_
-from autodiff.bench.folder import Folder, Request
-from autodiff.bench.records import Record
-from autodiff.bench.sweep import parse
+from autodiff.bench.ask.files import parse
+from autodiff.bench.records import folder as folders
+from autodiff.bench.records import record as records
+from autodiff.bench.records.folder import Folder
+from autodiff.bench.records.record import Record
+from autodiff.bench.report import report
+from autodiff.bench.run import conditions, session
 
 COUNT = int(os.environ.get("AUTODIFF_FUZZ", "60"))
 many = settings(
@@ -36,15 +38,17 @@ class AcceptedError(Exception):
 def accept(request, folder, show, new, anyway, tell):
     if not new:
         folders.set_torn_aside(folder)
-        settings_.resume(folder, request, anyway)
+        conditions.resume(folder, request, [0], anyway)
     raise AcceptedError
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch, called):
     """A folder to be in, where nothing is measured and nothing is drawn."""
-    monkeypatch.setattr(run, "carry_out", accept)
-    monkeypatch.setattr(settings_, "describe", lambda request: {"processor": "x", "cores": 2, "packages": {"a": "1"}})
+    monkeypatch.setattr(session, "carry_out", accept)
+    monkeypatch.setattr(
+        conditions, "describe", lambda request, cores: {"processor": "x", "cores": 2, "packages": {"a": "1"}}
+    )
     rates = {"measured": "", "file": "", "note": "", "seconds": {"numpy float64": {"call": 1e-6}}}
     monkeypatch.setattr(
         "autodiff.machine.host.environment", lambda: {"warnings": [], "rates": rates, "busy_share": 0.0}
@@ -109,9 +113,9 @@ def test_sweep_files(home, called, where, value, noise, seed, broken):
 
 def write_run(path):
     sweep = parse({key: value for key, value in SWEEP.items() if key != "points"}, "tiny")
-    folder, request = Folder(path), Request([sweep], [], "default", 2, 1)
+    folder, request = Folder(path), request_of(sweep, passes=2)
     path.mkdir(exist_ok=True)
-    folders.write_json(folder.request, request.to_json())
+    folders.write_json(folder.request, request.model_dump(mode="json"))
     folders.write_json(folder.environment, {"processor": "x", "cores": 2, "load_average": [0.1], "warnings": []})
     with folder.records.open("w") as file:
         for case in sweep.cases():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autodiff.bench.sweep import parse
+from autodiff.bench.ask.files import parse
 from autodiff.testing import check_engine
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")

@@ -28,14 +28,14 @@ class Store(NamedTuple):
     slot: int
 
 
-class Turn(NamedTuple):
+class Pull(NamedTuple):
     """Evaluate ``layer`` with its residuals and pull the cotangents through; None for ``slot``: it is running."""
 
     layer: int
     slot: int | None
 
 
-Action = Advance | Store | Turn
+Action = Advance | Store | Pull
 
 
 def advances(layers: int, checkpoints: int) -> int:
@@ -82,7 +82,7 @@ def _actions(layers: int, slots: int) -> Iterator[Action]:
         start, l, s, r = todo.pop()  # noqa: E741
         slot = slots - s
         if l == 1:
-            yield Turn(start, slot)
+            yield Pull(start, slot)
             continue
         while l <= _beta(s, r - 1):  # a part needs at most the repetitions of the whole, and at least two less
             r -= 1
@@ -90,7 +90,7 @@ def _actions(layers: int, slots: int) -> Iterator[Action]:
         yield Advance(start, start + k, slot)
         todo.append((start, k, s, r - 1))
         if l - k == 1:
-            yield Turn(start + k, None)
+            yield Pull(start + k, None)
         else:
             yield Store(start + k, slot + 1)
             todo.append((start + k, l - k, s - 1, r))

@@ -1,0 +1,1 @@
+"""What is asked for: sweep files, requests, and the measurements that they come to."""

@@ -1,0 +1,221 @@
+"""Sweeps: what to measure, and the cases that it comes to.
+
+A sweep is one or more series; a series is a problem, an operation, the engines and a grid, and every combination of
+the grid's lists is a case.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, model_validator
+
+from ...engines import OPERATIONS
+from ...engines import engine as find_engine
+from ...errors import InputError, UnknownNameError
+from ...network import Network
+from ...problems import find_family
+
+Scalar = StrictInt | StrictFloat | StrictStr
+Grid = dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]]
+Effort = Literal["quick", "default", "full"]
+EFFORTS: tuple[Effort, ...] = ("quick", "default", "full")
+
+SHORT = {"depth": "d", "width": "w"}  #: how keys are written in a case's name
+
+
+class Series(BaseModel):
+    """One problem over a grid.
+
+    ``points`` are tables of keywords that change together; every one of them is combined with the whole grid, every
+    second one at quick effort. ``quick`` and ``full`` replace entries of the grid at that effort.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    problem: str
+    operation: str = "jacobian"
+    wrt: Literal["input", "params"] = "input"
+    seeds: Annotated[StrictInt, Field(ge=1)] = 1
+    engines: Annotated[list[str], Field(min_length=1)]
+    grid: Grid = {}
+    points: list[Annotated[dict[str, Scalar], Field(min_length=1)]] = []
+    quick: Grid = {}
+    full: Grid = {}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """What can be seen without the problem and the engines, which a report may lack."""
+        if self.operation not in OPERATIONS:
+            raise UnknownNameError("operation", self.operation, OPERATIONS)
+        if len(set(self.engines)) < len(self.engines):
+            raise InputError(f"engines lists a name twice: {', '.join(self.engines)}")
+        for point in self.points:
+            if point.keys() != self.points[0].keys():
+                raise InputError(f"points: {point} and {self.points[0]} do not have the same keys")
+            for key in point:
+                if key in self.grid:
+                    raise InputError(f"points: {key} is in the grid already")
+        if any(self.points.count(point) > 1 for point in self.points):
+            raise InputError("points lists a table twice")
+        for table in (self.grid, self.quick, self.full):
+            for key, value in table.items():
+                if isinstance(value, list) and len(set(value)) < len(value):
+                    raise InputError(f"grid.{key} lists a value twice")
+        for name, table in (("quick", self.quick), ("full", self.full)):
+            for key in table:
+                if key not in self.grid:
+                    raise UnknownNameError(f"key in [{name}] (it may only replace keys of [grid])", key, self.grid)
+        return self
+
+    def check(self) -> None:
+        """Find the engines and the problem, and try the keywords on it.
+
+        Raises:
+            AutodiffError: what is not there, or a keyword that the problem does not take.
+        """
+        for name in self.engines:
+            find_engine(name)
+        family = find_family(self.problem)
+        together = self.points[0] if self.points else {}
+        family.check(**{key: _values(value)[0] for key, value in self.grid.items()}, **together)
+        for table in (self.grid, self.quick, self.full):
+            for key, value in table.items():
+                for one in _values(value):
+                    family.check_value(key, one)
+        for point in self.points:
+            for key, one in point.items():
+                family.check_value(key, one)
+
+    def combinations(self, effort: Effort) -> Iterator[dict[str, Scalar]]:
+        """Every combination of the points and the grid's lists, the last key changing fastest."""
+        grid = self.grid | {"quick": self.quick, "default": {}, "full": self.full}[effort]
+        lists = [_values(value) for value in grid.values()]
+        for point in self.points_at(effort) or [{}]:
+            for values in itertools.product(*lists):
+                yield point | dict(zip(grid, values, strict=True))
+
+    def points_at(self, effort: Effort) -> list[dict[str, Scalar]]:
+        """The points that are measured: all of them, every second one at quick effort."""
+        return self.points[:: 2 if effort == "quick" else 1]
+
+    @property
+    def axes(self) -> list[str]:
+        """The grid's keys that take more than one value."""
+        return [key for key, value in self.grid.items() if isinstance(value, list) and len(value) > 1]
+
+    @property
+    def numeric(self) -> bool:
+        """Every axis is over numbers above 0, so that it can be drawn on a logarithmic scale."""
+        values = [value for key in self.axes for value in self.grid[key]]  # type: ignore[union-attr]
+        return all(not isinstance(value, str) and value > 0 for value in values)
+
+
+def _values(value: Scalar | list[Scalar]) -> list[Scalar]:
+    return value if isinstance(value, list) else [value]
+
+
+class Sweep(BaseModel):
+    """A named set of series, and how to draw it.
+
+    ``plot`` is "curves" (one list in the grid), "map" (two), "ratio" (the first two engines, measured beside
+    predicted), "gain" (the last engine against the best of the others), "tradeoff" (time against peak bytes), "peers"
+    (every engine against the fastest of its mode) or "bars" (no list); left out, it follows from the number of lists.
+    ``memory`` adds a panel of peak bytes to curves.
+    ``timeout`` are the seconds after which one of its measurements is stopped. A shipped sweep that is ``on_request``
+    only runs when it is named.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=60)]
+    title: str = ""
+    plot: Literal["curves", "map", "ratio", "bars", "gain", "tradeoff", "peers"] | None = None
+    memory: bool = False
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    on_request: bool = False
+    series: Annotated[list[Series], Field(min_length=1)]
+
+    @property
+    def axes(self) -> list[str]:
+        """The axes of the first series: none, one or two."""
+        return self.series[0].axes
+
+    @property
+    def kind(self) -> str:
+        """How it is drawn: as its file says, else by the number of its axes."""
+        if self.plot:
+            return self.plot
+        drawable = len(self.series) == 1 and self.series[0].numeric
+        return {1: "curves", 2: "map"}.get(len(self.axes), "bars") if drawable else "bars"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        needed = {None: None, "bars": None, "peers": None, "map": 2}.get(self.plot, 1)
+        if needed is not None and (len(self.axes) != needed or len(self.series) > 1 or not self.series[0].numeric):
+            lists = "two lists" if needed == 2 else "one list"
+            raise InputError(f"plot {self.plot!r} needs one series, and a grid with {lists} of numbers above 0")
+        return self
+
+    def check(self) -> None:
+        """Find the problems and engines of every series, and keep the names of cases apart at every effort.
+
+        Raises:
+            AutodiffError: what is not there. InputError: two cases of one name.
+        """
+        for series in self.series:
+            series.check()
+        for effort in EFFORTS:
+            counts = Counter(case.name for case in self.cases(effort))
+            name, count = counts.most_common(1)[0]
+            if count > 1:
+                where = f"sweep {self.name!r} has {count} cases {name} at {effort} effort"
+                raise InputError(f"{where}; let the series differ in a grid key")
+
+    def left_out(self, effort: Effort) -> str:
+        """Which points an effort leaves out, in a sentence; empty for none."""
+        listed = sum(len(series.points) for series in self.series)
+        kept = sum(len(series.points_at(effort)) for series in self.series)
+        return f"sweep {self.name}: {kept} of its {listed} points, at {effort} effort" if kept < listed else ""
+
+    def cases(self, effort: Effort = "default") -> list[Case]:
+        """Every case, in order."""
+        several = len({series.problem for series in self.series}) > 1
+        return [
+            Case(self.name, index, series, tuple(point.items()), several)
+            for index, series in enumerate(self.series)
+            for point in series.combinations(effort)
+        ]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network and one operation; the engines of its series are compared on it."""
+
+    sweep: str
+    index: int
+    series: Series
+    items: tuple[tuple[str, Scalar], ...]
+    named: bool
+
+    @property
+    def keywords(self) -> dict[str, Scalar]:
+        """What the problem family is called with."""
+        return dict(self.items)
+
+    @property
+    def name(self) -> str:
+        """A readable name, unique within the sweep: ``n1024-m1-d4-w64``."""
+        parts = [self.series.problem] if self.named or not self.items else []
+        parts += [f"{SHORT.get(key, key)}{value}" for key, value in self.items]
+        if self.index and not self.named:
+            parts.append(f"s{self.index}")
+        return "-".join(parts)
+
+    def network(self) -> Network:
+        """Build it. Raises what the problem family raises."""
+        return find_family(self.series.problem)(**self.keywords)

@@ -1,0 +1,86 @@
+"""The measurements that a request comes to, in the order in which they are made, and in whose process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ...engines import engine as find_engine
+from ...machine.kernels import WRITERS, cannot_run
+from ...machine.rates import EXECUTORS, PRECISIONS
+from .names import AGAIN, COMPILED, MACHINE, OURS, VALUES
+from .request import Request
+from .sweep import Case
+
+KERNELS = tuple((name, precision) for precision in PRECISIONS for name in WRITERS)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One measurement of one pass.
+
+    Attributes:
+        sweep, case, engine: what its record is kept under.
+        family: whose process measures it.
+        of: the case; None for a kernel of the machine.
+    """
+
+    sweep: str
+    case: str
+    engine: str
+    family: str
+    of: Case | None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes it the only one of its kind in a pass."""
+        return self.sweep, self.case, self.engine
+
+
+def asked(request: Request) -> list[tuple[Case, str]]:
+    """Every case with each of its engines, in order; under a self-check each twice, the second time :data:`AGAIN`."""
+    return [
+        (case, engine)
+        for sweep in request.sweeps
+        for case in sweep.cases(request.effort)
+        for engine in _doubled(request.engines or case.series.engines, request.again)
+    ]
+
+
+def _doubled(engines: Sequence[str], again: bool) -> list[str]:
+    return [name for one in engines for name in ([one, one + AGAIN] if again else [one])]
+
+
+def executors_of(engines: Iterable[str]) -> frozenset[str]:
+    """Which executors may run engines of these names."""
+    return frozenset(one for name in engines for one in find_engine(name).executors)
+
+
+def kernels_of(executors: frozenset[str]) -> list[tuple[str, str]]:
+    """Kernel and precision of every rate of these executors, as far as they can run here."""
+    able = [one for one in EXECUTORS if one in executors and not cannot_run(one)]
+    return [(COMPILED + name if one == "compiled" else name, precision) for one in able for name, precision in KERNELS]
+
+
+def tasks(request: Request, number: int = 1) -> list[Task]:
+    """Every measurement of a pass: the machine's own kernels, then case by case f itself and each of its engines.
+
+    The engines of a case change their order from pass to pass, so that being first or last favours none.
+
+    Raises:
+        AutodiffError: an engine that there is not.
+    """
+    cases: dict[tuple[str, str], tuple[Case, list[str]]] = {}
+    for case, engine in asked(request):
+        cases.setdefault((case.sweep, case.name), (case, []))[1].append(engine)
+    families = {name: find_engine(name).family for name in {name for _, own in cases.values() for name in own}}
+    found = [
+        Task(MACHINE, precision, kernel, OURS, None)
+        for kernel, precision in kernels_of(executors_of(families) | {"numpy"})
+    ]
+    for case, engines in cases.values():
+        known = executors_of(engines) | {"numpy"}
+        values = [name for executor, name in VALUES.items() if executor in known]
+        own = [Task(case.sweep, case.name, name, families.get(name, OURS), case) for name in [*values, *engines]]
+        found += own if number % 2 else own[::-1]
+    return found

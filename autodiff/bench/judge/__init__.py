@@ -1,0 +1,1 @@
+"""What the records say: results, intervals, growth, noise, and one run against another."""

@@ -1,0 +1,1 @@
+"""One measurement in its own process: verified, timed by pytest-benchmark, recorded."""

@@ -1,0 +1,1 @@
+"""What is kept: a record per measurement, in the folder of a run."""

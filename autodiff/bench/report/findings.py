@@ -1,0 +1,290 @@
+"""What a run says: growth exponents, the crossover, who wins; each a table with a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ...text import seconds_text
+from ..ask.names import AGAIN, COMPILED
+from ..ask.sweep import Sweep
+from ..judge.growth import FEWEST, STRAIGHT, growth
+from ..judge.intervals import Ratio, zero_crossing
+from ..judge.results import Results
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the summary: a title, a sentence to read the table by, and the table."""
+
+    title: str
+    note: str
+    table: pd.DataFrame
+
+
+def findings(results: Results, sweeps: list[Sweep]) -> list[Section]:
+    """Every section that the run's sweeps give rise to, but those on rivals and rules."""
+    made: list[Section | None] = [exponents(results, sweeps)]
+    for sweep in sweeps:
+        about = {"map": crossover, "ratio": products}.get(sweep.kind)
+        made += [about(results, sweep, pair) for pair in pairs(results, sweep)] if about else []
+    made += [gains(results, s) for s in sweeps if s.kind == "gain"]
+    made += [winners(results, s) for s in sweeps if s.kind == "bars"]
+    return [section for section in made if section is not None and not section.table.empty]
+
+
+def exponents(results: Results, sweeps: list[Sweep]) -> Section:
+    """``time ~ axis^slope`` over the straight part of every sweep over one axis."""
+    rows = []
+    for sweep in (sweep for sweep in sweeps if len(sweep.axes) == 1 and sweep.kind != "bars"):
+        axis, measured = sweep.axes[0], results.measured(sweep.name)
+        if axis == "seed" or measured.empty:
+            continue
+        for engine, own in measured.groupby("engine", sort=False):
+            own = own.sort_values(f"key.{axis}")
+            sizes, times = own[f"key.{axis}"].to_numpy(float), own["median_s"].to_numpy(float)
+            fit = growth(sizes.tolist(), times.tolist())
+            if fit:
+                text = f"[{fit.low:.2f}, {fit.high:.2f}]"
+                rows.append((sweep.name, engine, f"{fit.slope:.2f}", text, f"{axis} = {fit.first:g} to {fit.last:g}"))
+            elif len(sizes) >= FEWEST:
+                slopes = np.diff(np.log(times)) / np.diff(np.log(sizes))
+                span = f"{axis} = {sizes[0]:g} to {sizes[-1]:g}"
+                rows.append((sweep.name, engine, "bends", f"{slopes[0]:.2f} at first, {slopes[-1]:.2f} at last", span))
+    return Section(
+        "Growth",
+        "time ~ size^exponent over the upper part of each sweep, as far down as the slope changes by at most "
+        f"{STRAIGHT}; the interval holds the slope at both ends of that range. Where even the largest sizes bend, the "
+        "first and the last slope.",
+        pd.DataFrame(rows, columns=["sweep", "engine", "exponent", "95 % interval", "over"]),
+    )
+
+
+def log_ratios(results: Results, sweep: Sweep, pair: Pair) -> pd.DataFrame:
+    """log2 of one engine's time over the other's for a sweep over two axes, with its interval."""
+    (y, x), rows, (first, second) = sweep.axes[:2], [], pair
+    for case, own in results.measured(sweep.name).groupby("case", sort=False):
+        ratio = results.ratio(sweep.name, str(case), first, second)
+        if ratio:
+            at = own.iloc[0]
+            rows.append((at[f"key.{y}"], at[f"key.{x}"], *np.log2([ratio.value, ratio.low, ratio.high])))
+    return pd.DataFrame(rows, columns=[y, x, "log2", "low", "high"])
+
+
+def engines_of(results: Results, sweep: Sweep) -> list[str]:
+    """The engines that were asked for in a sweep, in order."""
+    asked = dict.fromkeys(results.frame.loc[results.frame["sweep"] == sweep.name, "engine"])
+    return [name for name in asked if not name.endswith(AGAIN)]
+
+
+def pairs(results: Results, sweep: Sweep) -> list[Pair]:
+    """The engines whose ratio a sweep is about: its first two, and the same two compiled, if it has them."""
+    engines = engines_of(results, sweep)
+    if len(engines) < 2:
+        return []
+    first, second = engines[:2]
+    compiled = COMPILED + first, COMPILED + second
+    return [(first, second), *([compiled] if {*compiled} <= {*engines} else [])]
+
+
+def _name(sweep: Sweep, pair: Pair, title: str = "") -> str:
+    return f"{title or sweep.name}{', compiled' if pair[0].startswith(COMPILED) else ''}"
+
+
+def crossover(results: Results, sweep: Sweep, pair: Pair) -> Section | None:
+    """Where two engines cost the same, for every value of the first axis."""
+    engines = pair
+    (fixed, moving), table = sweep.axes[:2], log_ratios(results, sweep, pair)
+    if table.empty:
+        return None
+    rows, closed, every = [], [], []
+    for at, own in table.groupby(fixed):
+        crossings = [
+            zero_crossing(np.log2(own[moving]).tolist(), own[name].tolist()) for name in ("log2", "low", "high")
+        ]
+        where = [None if c is None else 2**c for c in crossings]
+        if where[0] is None:
+            winner = engines[0] if own["log2"].mean() < 0 else engines[1]
+            rows.append((at, f"not reached: {winner} is faster throughout", "", ""))
+            continue
+        known = [w for w in where if w is not None]
+        every.append(where[0] / float(at))  # type: ignore[arg-type]
+        closed += every[-1:] if len(known) == 3 else []
+        spread = f"[{min(known):.4g}, {max(known):.4g}]" if len(known) == 3 else "open"
+        rows.append((at, f"{where[0]:.4g}", spread, f"{every[-1]:.2f}"))
+    quotients = closed or every  # an open interval may hold no crossing at all
+    names = [fixed, f"{moving} at equal cost", "95 % interval", f"{moving}/{fixed}"]
+    note = f"{engines[0]} and {engines[1]} do not cost the same anywhere in this sweep."
+    if quotients:
+        note = (
+            f"{engines[0]} and {engines[1]} cost the same at {moving}/{fixed} = {np.median(quotients):.2f} (median; "
+            f"{min(quotients):.2f} to {max(quotients):.2f} over the rows that surely cross)"
+        )
+        note += "; counting multiplications says 1." if {fixed, moving} == {"n", "m"} else "."
+    return Section(f"Crossover ({_name(sweep, pair)})", note, pd.DataFrame(rows, columns=names))
+
+
+def products(results: Results, sweep: Sweep, pair: Pair) -> Section | None:
+    """Measured ratio of two engines beside the ratio of their multiplication counts."""
+    table = ratio_table(results, sweep, pair)
+    if table.empty:
+        return None
+    first, second = pair
+    shown = pd.DataFrame(
+        {
+            sweep.axes[0]: table["size"].map("{:g}".format),
+            "measured": [str(Ratio(*row)) for row in table[["ratio", "low", "high"]].to_numpy()],
+            "by multiplications": table["counted"].map("{:.4g}".format),
+            "by the machine's rates": table["predicted"].map("{:.3g}".format),
+        }
+    )
+    note = (
+        f"{first} over {second}, each with the evaluation of f that it needs. Large products run at arithmetic speed, "
+        "thin ones wait for memory and small ones for the interpreter, so the time does not follow the count."
+    )
+    return Section(f"Ratio ({_name(sweep, pair, sweep.title)})", note, shown)
+
+
+def ratio_table(results: Results, sweep: Sweep, pair: Pair) -> pd.DataFrame:
+    """Size, ratio with interval, and what counts and rates predict, for a sweep over one axis."""
+    rows, (first, second) = [], pair
+    for case, own in results.measured(sweep.name).groupby("case", sort=False):
+        ratio = results.ratio(sweep.name, str(case), first, second)
+        if ratio is None:
+            continue
+        above, below = (results.work(sweep.name, str(case), name) for name in (first, second))
+        predicted = own.set_index("engine")["predicted_s"]
+        rows.append(
+            (
+                own.iloc[0][f"key.{sweep.axes[0]}"],
+                ratio.value,
+                ratio.low,
+                ratio.high,
+                above.fma / below.fma if below.fma else np.nan,
+                predicted[first] / predicted[second],
+            )
+        )
+    return pd.DataFrame(rows, columns=["size", "ratio", "low", "high", "counted", "predicted"])
+
+
+def gain_table(results: Results, sweep: Sweep) -> pd.DataFrame:
+    """Size, gain of the last engine over the best of the others with its interval, and what predicts it."""
+    rows, engines = [], engines_of(results, sweep)
+    for case, own in results.measured(sweep.name).groupby("case", sort=False):
+        times, predicted = own.set_index("engine")["median_s"], own.set_index("engine")["predicted_s"]
+        others = [name for name in engines[:-1] if name in times]
+        if engines[-1] not in times or not others:
+            continue
+        best = min(others, key=lambda name: times[name])
+        ratio = results.ratio(sweep.name, str(case), best, engines[-1])
+        assert ratio is not None
+        counts = {name: results.work(sweep.name, str(case), name).fma for name in [*others, engines[-1]]}
+        rows.append(
+            (
+                own.iloc[0][f"key.{sweep.axes[0]}"],
+                engines[-1],
+                best,
+                ratio.value,
+                ratio.low,
+                ratio.high,
+                min(counts[name] for name in others) / counts[engines[-1]] if counts[engines[-1]] else np.nan,
+                min(predicted[name] for name in others) / predicted[engines[-1]],
+            )
+        )
+    return pd.DataFrame(rows, columns=["size", "engine", "best", "gain", "low", "high", "counted", "predicted"])
+
+
+def gains(results: Results, sweep: Sweep) -> Section | None:
+    """How much faster the last engine is than the best of the others, beside what counts and rates predict."""
+    table = gain_table(results, sweep)
+    if table.empty:
+        return None
+    shown = pd.DataFrame(
+        {
+            sweep.axes[0]: table["size"].map("{:g}".format),
+            "best of the others": table["best"],
+            "gain, measured": [str(Ratio(*row)) for row in table[["gain", "low", "high"]].to_numpy()],
+            "by multiplications": table["counted"].map("{:.4g}".format),
+            "by the machine's rates": table["predicted"].map("{:.3g}".format),
+        }
+    )
+    if table["counted"].isna().all():  # other packages' engines, whose operations are not known
+        shown = shown.drop(columns=["by multiplications", "by the machine's rates"])
+    note = f"The time of the best of the other engines over that of {table['engine'].iloc[0]}."
+    return Section(f"Gain ({sweep.name})", note, shown)
+
+
+def winners(results: Results, sweep: Sweep) -> Section | None:
+    """The fastest engine of every case, and by how much."""
+    rows = []
+    for case, own in results.measured(sweep.name).groupby("case", sort=False):
+        ranked = own.sort_values("median_s")
+        best = ranked.iloc[0]
+        for _, row in ranked.iterrows():
+            ratio = results.ratio(sweep.name, str(case), str(row["engine"]), str(best["engine"]))
+            assert ratio is not None
+            fastest = row["engine"] == best["engine"]
+            verdict = "fastest" if fastest else f"{ratio}" if ratio.decided else f"{ratio}: no difference"
+            rows.append(
+                (
+                    row["problem"],
+                    f"{row['m']} x {row['n']}",
+                    f"{row['engine']} ({row['chosen']})" if row["chosen"] else row["engine"],
+                    seconds_text(row["median_s"]),
+                    f"{row['cost_ratio']:.3g}",
+                    verdict,
+                )
+            )
+    if not rows:
+        return None
+    names = ["problem", "m x n", "engine", "time", "evaluations of f", "times the fastest"]
+    note = "What a derivative costs in evaluations of f; for reverse mode's gradient the theory allows at most 5."
+    return Section(f"Who wins ({sweep.name})", note, pd.DataFrame(rows, columns=names))
+
+
+def prediction(results: Results) -> Section:
+    """How far the times are from what counts and rates predict."""
+    known = results.frame.dropna(subset=["predicted_s", "median_s"])
+    rows = []
+    for (sweep, engine), own in known.groupby(["sweep", "engine"], sort=False):
+        factor = own["median_s"] / own["predicted_s"]
+        low, middle, high = np.quantile(factor, [0.1, 0.5, 0.9])
+        rows.append((sweep, engine, f"{middle:.2f}", f"{low:.2f} to {high:.2f}"))
+    return Section(
+        "Measured over predicted",
+        "Predictions come from exact counts and the executor's rates measured in this run: arithmetic, memory, "
+        "transcendental functions, calls and the start of a run. Far from 1, something happens that the counts do not "
+        "know.",
+        pd.DataFrame(rows, columns=["sweep", "engine", "median", "80 % of the cases"]),
+    )
+
+
+OUTLYING = 0.15  #: share of far rounds from which on a row is worth a look; a quiet run's median is a third of it
+
+
+def steadiness(results: Results) -> Section:
+    """How many rows moved while they were measured, or had many rounds far above the others."""
+    rows = []
+    for sweep, own in results.frame[results.frame["status"] == "ok"].groupby("sweep", sort=False):
+        moved, far = own[own["drift"] != 1], own[own["outliers"] > OUTLYING]
+        if len(moved) or len(far):
+            most = f"{np.exp(np.abs(np.log(moved['drift'])).max()):.2f}" if len(moved) else ""
+            rows.append((sweep, len(own), len(moved), most, len(far)))
+    return Section(
+        "Steadiness",
+        "Rows whose times moved by over 5 % during a pass or 10 % from pass to pass, always in one direction, and rows "
+        f"with over {OUTLYING:.0%} of their rounds beyond Tukey's far fence. A few of both are usual; see the columns "
+        "drift and outliers.",
+        pd.DataFrame(rows, columns=["sweep", "rows", "drifted", "by up to", "many outliers"]),
+    )
+
+
+def missing(results: Results) -> Section:
+    """What was asked for and not measured, with the reason."""
+    rows = results.frame[results.frame["status"] != "ok"]
+    shown = rows[["sweep", "case", "engine", "status", "reason"]].reset_index(drop=True)
+    return Section("Not measured", "Rows without a time, and why.", shown)

@@ -1,0 +1,62 @@
+"""What a derivative costs in evaluations of f, one bar per engine and problem."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ....text import seconds_text
+from ...ask.names import COMPILED
+from ...ask.sweep import Sweep
+from ...judge.results import Results
+from ..findings import engines_of
+from .style import GREY, colour
+
+CHEAP_GRADIENT = 5.0  # Griewank & Walther, Evaluating Derivatives, section 3.3: a gradient costs at most 5 evaluations
+
+
+def draw_bars(figure: Figure, results: Results, sweep: Sweep) -> None:
+    """Cost ratios on a logarithmic axis, with the bound that holds for every reverse-mode gradient."""
+    measured = results.measured(sweep.name).dropna(subset=["cost_ratio"])
+    if measured.empty:
+        return
+    engines = engines_of(results, sweep)
+    cases = list(dict.fromkeys(measured["case"]))
+    axes = figure.subplots()
+    height = 0.8 / max(len(engines), 1)
+    for index, engine in enumerate(engines):
+        own = measured[measured["engine"] == engine]
+        places = np.array([cases.index(case) for case in own["case"]]) + (index - (len(engines) - 1) / 2) * height
+        spread = (own[["ci_low_s", "ci_high_s"]].to_numpy().T / own["median_s"].to_numpy() - 1) * own[
+            "cost_ratio"
+        ].to_numpy()
+        axes.barh(
+            places, own["cost_ratio"], height * 0.9, color=colour(engine), label=engine, edgecolor="white",
+            linewidth=0, hatch="////" if engine.startswith(COMPILED) else None,
+            xerr=None if np.isnan(spread).all() else np.abs(np.nan_to_num(spread)), ecolor="black", capsize=2,
+        )  # fmt: skip
+        for place, ratio, seconds in zip(places, own["cost_ratio"], own["median_s"], strict=True):
+            text = axes.text(
+                ratio * 1.08, place, f"{_number(ratio)}  ({seconds_text(seconds)})", va="center", fontsize=9
+            )
+            text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.0})
+    label = "bound of a reverse-mode gradient"
+    axes.axvline(CHEAP_GRADIENT, color=GREY, linestyle="--", linewidth=1.2, label=label, zorder=0)
+    axes.set_xscale("log")
+    axes.set_xlim(min(0.8, measured["cost_ratio"].min()), measured["cost_ratio"].max() * 8)
+    labels = []
+    for case in cases:
+        one = measured[measured["case"] == case].iloc[0]
+        shared = (measured["problem"] == one["problem"]).sum() > len(engines)
+        what = case if shared else one["problem"]
+        labels.append(f"{what}\n{one['m']} x {one['n']} {one['operation']}")
+    axes.set_yticks(range(len(cases)), labels)
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("cost in evaluations of f")
+    axes.set_title(sweep.title or sweep.name)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9)
+
+
+def _number(ratio: float) -> str:
+    return f"{ratio:.3g}" if ratio < 1000 else f"{ratio:,.0f}"

@@ -1,0 +1,96 @@
+"""Cost against one axis, with memory beside it where the sweep asks for that."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ...ask.sweep import Sweep
+from ...judge.growth import Exponent, growth
+from ...judge.results import Results
+from .style import GREY, bytes_axis, colour, line, seconds_axis, size_axis
+
+LABELS = {"n": "inputs n", "m": "outputs m", "depth": "depth (layers)", "width": "width", "size": "size"}
+
+
+def draw_curves(figure: Figure, results: Results, sweep: Sweep) -> None:
+    """Time of every engine against the sweep's axis, and of f itself; bands hold the middle half of the rounds."""
+    axis = sweep.axes[0]
+    measured = results.measured(sweep.name)
+    panels = figure.subplots(1, 2 if sweep.memory else 1, squeeze=False)[0]
+    time = panels[0]
+    draw_times(time, results, sweep)
+    time.set_title(sweep.title or sweep.name)
+    if sweep.memory:
+        _memory(panels[1], measured, axis)
+        time.get_legend().remove()  # half a figure has no room for it
+        lines, labels = time.get_legend_handles_labels()
+        text = _fixed(measured, axis)
+        legend = figure.legend(
+            lines, labels, title=text, title_fontsize=8, loc="outside lower center", ncols=3, fontsize=9
+        )  # fmt: skip
+        legend.get_title().set_color(GREY)
+    else:
+        figure.supxlabel(_fixed(measured, axis), fontsize=8, color=GREY)
+    for panel in panels:
+        size_axis(panel, sorted(measured[f"key.{axis}"].unique().tolist()))
+        panel.set_xlabel(LABELS.get(axis, axis))
+
+
+def draw_times(time: Axes, results: Results, sweep: Sweep, *, exponents: bool = True) -> None:
+    """The times of all engines and of f, with their growth exponents in the legend if asked for."""
+    axis, measured = sweep.axes[0], results.measured(sweep.name)
+    for engine, own in measured.groupby("engine", sort=False):
+        own = own.sort_values(f"key.{axis}")
+        fit = growth(own[f"key.{axis}"].tolist(), own["median_s"].tolist()) if exponents else None
+        _curve(time, results, sweep, str(engine), own, axis, fit)
+    for executor, own in measured.groupby("executor", sort=False):
+        first = own.drop_duplicates("case").sort_values(f"key.{axis}")
+        compiled = executor == "compiled"
+        if executor or set(measured["executor"]) == {""}:
+            label, dash = ("f itself, compiled", "--") if compiled else ("f itself", "-")
+            time.plot(
+                first[f"key.{axis}"], first["value_s"], label=label, color=GREY, linestyle=dash, linewidth=1.2
+            )  # fmt: skip
+    time.set_ylabel("time of one call")
+    seconds_axis(time)
+    time.legend(fontsize=9)
+
+
+def _curve(
+    axes: Axes, results: Results, sweep: Sweep, engine: str, own: pd.DataFrame, axis: str, fit: Exponent | None
+) -> None:
+    x = own[f"key.{axis}"].to_numpy(float)
+    label = engine if fit is None else f"{engine}: ~ {axis}$^{{{fit.slope:.2f}}}$ from {axis} = {fit.first:.0f} on"
+    axes.plot(x, own["median_s"], label=label, **line(engine))
+    quartiles = [
+        np.quantile(np.concatenate([*map(np.asarray, results.rounds(sweep.name, case, engine).values())]), [0.25, 0.75])
+        for case in own["case"]
+    ]
+    low, high = np.array(quartiles).T
+    axes.fill_between(x, low, high, color=colour(engine), alpha=0.2, linewidth=0)
+    if own["predicted_s"].notna().all():
+        axes.plot(x, own["predicted_s"], color=colour(engine), linestyle=":", linewidth=1.2)
+
+
+def _memory(axes: Axes, measured: pd.DataFrame, axis: str) -> None:
+    for engine, own in measured.groupby("engine", sort=False):
+        own = own.sort_values(f"key.{axis}")
+        axes.plot(
+            own[f"key.{axis}"], own["peak_bytes"].astype(float), label=str(engine), **line(str(engine))
+        )  # fmt: skip
+    axes.set_ylabel("peak memory of the engine")
+    bytes_axis(axes)
+    axes.set_title("Memory")
+
+
+def _fixed(measured: pd.DataFrame, axis: str) -> str:
+    """What the whole sweep has in common, and how to read the lines."""
+    one = measured.iloc[0]
+    names = [str(name) for name in measured.columns]
+    keys = [name for name in names if name.startswith("key.") and name not in (f"key.{axis}", "key.seed")]
+    fixed = ", ".join(f"{name[4:]} = {one[name]}" for name in keys)
+    threads = f"{one['threads']} thread{'s' if one['threads'] > 1 else ''}"
+    return f"{one['problem']}: {fixed}; {one['dtype']}, {threads}; band: middle half of the rounds, dotted: predicted"

@@ -1,0 +1,66 @@
+"""Which plot a sweep gets."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from ...ask.sweep import Sweep
+from ...judge.results import Results
+from ..findings import Pair, gain_table, log_ratios, pairs, ratio_table
+from ..rivals import relative
+from .bars import draw_bars
+from .curves import draw_curves
+from .gain import draw_gain
+from .maps import draw_map
+from .ratio import draw_ratio
+from .rivals import draw_rivals
+from .style import save
+from .tradeoff import draw_tradeoff
+
+DRAWERS = {
+    "bars": draw_bars,
+    "curves": draw_curves,
+    "gain": draw_gain,
+    "map": draw_map,
+    "peers": draw_rivals,
+    "ratio": draw_ratio,
+    "tradeoff": draw_tradeoff,
+}
+WIDE = ("gain", "peers", "ratio", "tradeoff")
+HEIGHTS = {"map": 5.2, "peers": 8.0}  #: inches; others are 4.4 high
+
+
+def draw_all(results: Results, sweeps: list[Sweep], folder: Path) -> tuple[list[Path], list[str]]:
+    """Draw every sweep that has something to show, as PNG and SVG.
+
+    Returns the files, and a sentence for every sweep that has not enough to draw.
+    """
+    written, undrawn = [], []
+    for sweep in sweeps:
+        if not enough(results, sweep):
+            undrawn.append(f"sweep {sweep.name} is not drawn: too little of it was measured")
+            continue
+        wide = sweep.kind in WIDE or (sweep.kind == "curves" and sweep.memory)
+        wide = wide or (sweep.kind == "map" and len(drawn_pairs(results, sweep)) > 1)
+        size = {"width": 10.0 if wide else 7.0, "height": HEIGHTS.get(sweep.kind, 4.4)}
+        if sweep.kind == "bars":
+            size["height"] = max(4.4, 1.8 + 0.24 * len(results.measured(sweep.name)))
+        written += save(partial(DRAWERS[sweep.kind], results=results, sweep=sweep), folder / sweep.name, **size)
+    return written, undrawn
+
+
+def enough(results: Results, sweep: Sweep) -> bool:
+    """Something was measured, and where engines are compared, both of them on some case."""
+    if results.measured(sweep.name).empty:
+        return False
+    if sweep.kind in ("map", "ratio"):
+        return bool(drawn_pairs(results, sweep))
+    compared = {"gain": gain_table, "peers": relative}.get(sweep.kind)
+    return compared is None or not compared(results, sweep).empty
+
+
+def drawn_pairs(results: Results, sweep: Sweep) -> list[Pair]:
+    """The pairs of engines that were both measured on some case."""
+    table = log_ratios if sweep.kind == "map" else ratio_table
+    return [pair for pair in pairs(results, sweep) if not table(results, sweep, pair).empty]

@@ -1,0 +1,34 @@
+"""What the last engine of a sweep gains over the best of the others, measured beside predicted."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from ...ask.sweep import Sweep
+from ...judge.results import Results
+from ..findings import gain_table
+from .curves import LABELS, draw_times
+from .style import GREY, colour, line, size_axis
+
+
+def draw_gain(figure: Figure, results: Results, sweep: Sweep) -> None:
+    """Left the times, right the gain: measured, by multiplications, by the machine's rates."""
+    axis, table, measured = sweep.axes[0], gain_table(results, sweep), results.measured(sweep.name)
+    time, gain = figure.subplots(1, 2)
+    draw_times(time, results, sweep, exponents=False)
+    time.set_title("Time")
+    engine = str(table["engine"].iloc[0])
+    if table["counted"].notna().any():
+        gain.plot(table["size"], table["counted"], color=GREY, linestyle="--", label="by multiplications")
+        gain.plot(table["size"], table["predicted"], color=GREY, linestyle=":", label="by this machine's rates")
+    gain.plot(table["size"], table["gain"], label=f"{engine}, measured", **line(engine))
+    gain.fill_between(table["size"], table["low"], table["high"], color=colour(engine), alpha=0.2)
+    gain.axhline(1.0, color="black", linewidth=0.8)
+    gain.set_yscale("log")
+    gain.set_ylabel("best of the others / " + engine)
+    gain.set_title("Gain")
+    gain.legend(fontsize=9)
+    for axes in (time, gain):
+        size_axis(axes, sorted(measured[f"key.{axis}"].unique().tolist()))
+        axes.set_xlabel(LABELS.get(axis, axis))
+    figure.suptitle(sweep.title or sweep.name, fontsize=12, x=0.01, ha="left", fontweight="bold")

@@ -1,0 +1,111 @@
+"""The map of which of two engines is faster, over two axes."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
+
+from ...ask.names import COMPILED
+from ...ask.sweep import Sweep
+from ...judge.results import Results
+from ..findings import Pair, log_ratios, pairs
+from .curves import LABELS
+from .style import colour
+
+Floats = NDArray[np.float64]
+MOST = 64  #: cells of a map whose ratios are written into them
+
+
+def draw_map(figure: Figure, results: Results, sweep: Sweep) -> None:
+    """log2 of one engine's time over the other's: where it is 0 they cost the same; ~ marks undecided cells.
+
+    The same two engines compiled have a map of their own, in the same shades.
+    """
+    tables = {pair: log_ratios(results, sweep, pair) for pair in pairs(results, sweep)}
+    tables = {pair: table for pair, table in tables.items() if not table.empty}
+    limit = max(float(np.nanmax(np.abs(table["log2"].to_numpy(float)))) for table in tables.values()) or 1.0
+    panels = figure.subplots(1, len(tables), squeeze=False)[0]
+    for axes, pair in zip(panels, tables, strict=True):
+        mesh = _panel(axes, results, sweep, pair, limit)
+        if len(tables) > 1:
+            axes.set_title("compiled" if pair[0].startswith(COMPILED) else "by NumPy's functions", fontsize=10)
+    first, second = next(iter(tables))
+    if len(tables) > 1:
+        figure.suptitle(sweep.title or sweep.name, fontsize=12, x=0.01, ha="left", fontweight="bold")
+    else:
+        panels[0].set_title(sweep.title or sweep.name)
+    lines = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=3, fontsize=9)
+    bar = figure.colorbar(mesh, ax=list(panels), label=f"log$_2$ ({first} / {second})")
+    bar.ax.text(0.5, 1.02, f"{second}\nfaster", transform=bar.ax.transAxes, ha="center", va="bottom", fontsize=8)
+    bar.ax.text(0.5, -0.02, f"{first}\nfaster", transform=bar.ax.transAxes, ha="center", va="top", fontsize=8)
+
+
+def _panel(axes: Axes, results: Results, sweep: Sweep, pair: Pair, limit: float) -> AxesImage:
+    """One map; returns what its shades mean."""
+    y, x = sweep.axes[:2]
+    table = log_ratios(results, sweep, pair)
+    grid, low, high = (table.pivot(index=x, columns=y, values=name) for name in ("log2", "low", "high"))
+    values = grid.to_numpy(float)
+    undecided = (low.to_numpy(float) <= 0) & (high.to_numpy(float) >= 0)
+    ends = [colour(engine) for engine in pair]
+    mesh = axes.imshow(
+        values,
+        origin="lower",
+        cmap=LinearSegmentedColormap.from_list("modes", [ends[0], "#FFFFFF", ends[1]]),
+        norm=TwoSlopeNorm(0.0, -limit, limit),
+        aspect="auto",
+        interpolation="nearest",
+    )
+    for row, column in np.argwhere(~np.isnan(values)) if values.size <= MOST else ():
+        value = values[row, column]
+        ink = "white" if abs(value) > 0.6 * limit else "black"
+        # in the upper left, where neither line goes
+        label = f"{'~' if undecided[row, column] else ''}{2 ** abs(value):.2g}x"
+        text = axes.text(column - 0.45, row + 0.42, label, ha="left", va="top", color=ink, fontsize=9)
+        text.set_path_effects([withStroke(linewidth=2.5, foreground=mesh.to_rgba(value))])
+        text.set_zorder(5)
+    if min(values.shape) > 1 and np.nanmin(values) < 0 < np.nanmax(values):
+        smooth = _undecided_by_neighbours(values, low.to_numpy(float), high.to_numpy(float), undecided)
+        axes.contour(smooth, levels=[0.0], colors="black", linewidths=2)
+        axes.plot([], [], color="black", linewidth=2, label="measured: equal cost")
+    _diagonal(axes, grid)
+    axes.set_xticks(range(grid.shape[1]), [f"{v:g}" for v in grid.columns])
+    axes.set_yticks(range(grid.shape[0]), [f"{v:g}" for v in grid.index])
+    axes.set_xlabel(LABELS.get(y, y))
+    axes.set_ylabel(LABELS.get(x, x))
+    axes.grid(visible=False)
+    if values.size <= MOST and undecided.any():
+        axes.plot([], [], linestyle="none", label="~ undecided")
+    return mesh
+
+
+def _undecided_by_neighbours(values: Floats, low: Floats, high: Floats, undecided: NDArray[np.bool_]) -> Floats:
+    """The values that the line of equal cost is drawn through.
+
+    A cell whose interval holds 0 may be on either side: it takes its neighbours' mean, as far as its interval goes.
+    """
+    padded = np.pad(values, 1, constant_values=np.nan)
+    around = np.stack([padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]])
+    known = ~np.isnan(around)
+    mean = np.where(known, around, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    return np.where(undecided, np.clip(mean, low, high), values)
+
+
+def _diagonal(axes: object, grid: object) -> None:
+    """The line where both axes are equal, placed on the logarithmic grid of the cells."""
+    columns, rows = (np.log2(np.asarray(index, float)) for index in (grid.columns, grid.index))  # type: ignore[attr-defined]
+    low, high = max(columns[0], rows[0]), min(columns[-1], rows[-1])
+    if low >= high:
+        return
+    ends = np.array([low, high])
+    places = [np.interp(ends, index, np.arange(index.size)) for index in (columns, rows)]
+    if {grid.columns.name, grid.index.name} != {"n", "m"}:  # type: ignore[attr-defined]
+        return
+    names = f"{grid.columns.name} = {grid.index.name}"  # type: ignore[attr-defined]
+    axes.plot(*places, color="black", linestyle="--", linewidth=1.2, label=f"by multiplications: {names}")  # type: ignore[attr-defined]

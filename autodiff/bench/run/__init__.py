@@ -1,0 +1,1 @@
+"""A run: pass after pass, a process per family of engines, one at work at a time."""

@@ -1,0 +1,71 @@
+"""Processor cores for a run: the last ones that no other run on this machine holds."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ...machine.host import usable_cores
+
+LOCKS = Path(tempfile.gettempdir()) / "autodiff-cores"  #: a file per core, locked by the run that measures on it
+
+
+@contextmanager
+def reserved(threads: int, tell: Callable[[str], None]) -> Iterator[list[int]]:
+    """As many cores, held while the context lasts; of a run that died they are free at once.
+
+    Args:
+        threads: how many.
+        tell: is given a sentence where other runs are at work, which disturb this one.
+    """
+    cores = usable_cores()
+    with ExitStack() as held:
+        free: list[int] = []
+        taken: list[int] = []
+        for core in reversed(cores):
+            if len(free) < threads:
+                (free if _lock(core, held) else taken).append(core)
+        if not taken:
+            yield sorted(free)
+        elif len(free) == threads:
+            tell(f"another run measures on {_named(taken)}; this one takes {_named(free)}, memory they share")
+            yield sorted(free)
+        else:
+            tell(f"other runs measure on {_named(taken)}, and no {threads} others are free: both will be disturbed")
+            yield cores[-threads:]
+
+
+def _lock(core: int, held: ExitStack) -> bool:
+    """Whether nobody else has the core; where locks cannot be had, nobody is known to."""
+    try:
+        LOCKS.mkdir(mode=0o777, exist_ok=True)
+        lock = FileLock(LOCKS / f"core-{core}.lock", mode=0o666)
+        held.enter_context(lock.acquire(timeout=0))
+    except Timeout:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _named(cores: Sequence[int]) -> str:
+    return f"core{'s' if len(cores) > 1 else ''} {', '.join(map(str, sorted(cores)))}"
+
+
+@contextmanager
+def pinned(cores: Sequence[int]) -> Iterator[None]:
+    """Processes started inside run on these cores."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -1,0 +1,195 @@
+"""Sweep files: every shipped one is valid, every broken one gets one clear line."""
+
+import pytest
+from conftest import request_of
+
+from autodiff.bench.ask.files import load, load_all, parse, shipped
+from autodiff.bench.ask.tasks import KERNELS, tasks
+from autodiff.bench.measure.measurement import Measurement
+from autodiff.bench.records.record import begun
+from autodiff.errors import AutodiffError
+
+GOOD = {"name": "x", "problem": "mlp", "engines": ["forward"], "grid": {"n": [1, 2], "m": 3, "depth": 2}}
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+@pytest.mark.parametrize("effort", ["quick", "default", "full"])
+def test_shipped_sweeps(name, effort):
+    sweep = load(name)
+    assert sweep.name == name
+    names = [case.name for case in sweep.cases(effort)]
+    assert len(set(names)) == len(names)
+    assert {"n", "m", "depth", "grid", "products", "real"} <= shipped().keys()
+
+
+def test_every_combination_is_a_case():
+    sweep = parse(GOOD | {"grid": {"n": [1, 2], "m": [3, 4], "depth": 2, "width": 8}}, "x")
+    assert [case.name for case in sweep.cases()] == ["n1-m3-d2-w8", "n1-m4-d2-w8", "n2-m3-d2-w8", "n2-m4-d2-w8"]
+    assert sweep.axes == ["n", "m"]
+    assert sweep.kind == "map"
+
+
+def test_readable_ids():
+    task = tasks(request_of(load("n")))[-1]
+    made = Measurement(task, begun(task, 1, 1), print, 1.0)
+    assert made.id == "compiled-reverse-n8192-m1-d16-w64"
+
+
+def measured(sweep, **changes):
+    """The engines of every case, in order, f itself among them."""
+    return [task.engine for task in tasks(request_of(parse(sweep, "x"), **changes)) if task.of]
+
+
+def test_engines_of_a_case_are_neighbours():
+    assert measured(GOOD | {"engines": ["forward", "reverse"]}) == ["value", "forward", "reverse"] * 2
+    assert measured(GOOD, engines=["mixed"]) == ["value", "mixed"] * 2
+    for engine in ("auto", "compiled-reverse@b"):  # what may be compiled is compared with f compiled
+        assert measured(GOOD, engines=[engine]) == ["value", "compiled-value", engine] * 2
+
+
+def test_rivals_change_their_order_and_have_processes_of_their_own():
+    asked = request_of(parse(GOOD | {"engines": ["forward", "reverse@b"]}, "x"), passes=2)
+    first, second = ([t for t in tasks(asked, number) if t.of] for number in (1, 2))
+    assert [t.engine for t in first[:3]] == ["value", "forward", "reverse@b"]
+    assert [t.engine for t in second[:3]] == ["reverse@b", "forward", "value"]
+    assert {t.engine: t.family for t in first} == {"value": "numpy", "forward": "numpy", "reverse@b": "numpy@b"}
+    kernels = [t.key for t in tasks(asked) if t.of is None]
+    assert [(name, precision) for _, precision, name in kernels] == list(KERNELS)
+    assert [t.key for t in tasks(asked, 2)][: len(KERNELS)] == kernels  # the machine comes first
+
+
+def test_the_rates_of_an_executor_are_measured_where_it_is_used():
+    asked = request_of(parse(GOOD | {"engines": ["forward", "compiled-forward"]}, "x"))
+    made = tasks(asked)
+    kernels = [t.engine for t in made if t.of is None]
+    assert kernels == [name for name, _ in KERNELS] + [f"compiled-{name}" for name, _ in KERNELS]
+    assert {t.family for t in made} == {"numpy"}
+    assert {t.engine: begun(t, 1, 1).operation for t in made if t.of} == {
+        "value": "value", "compiled-value": "value", "forward": "jacobian", "compiled-forward": "jacobian",
+    }  # fmt: skip
+
+
+def test_a_self_check_measures_every_engine_twice():
+    assert measured(GOOD, again=True) == ["value", "forward", "forward@again"] * 2
+
+
+def test_all_names_every_shipped_sweep():
+    assert [sweep.name for sweep in load_all(["all"])] == list(shipped())
+
+
+def test_points_change_keys_together():
+    points = [{"n": 1, "width": 8}, {"n": 2, "width": 16}, {"n": 4, "width": 32}]
+    sweep = parse(GOOD | {"grid": {"m": [1, 2], "depth": 2}, "points": points}, "x")
+    assert [case.name for case in sweep.cases("quick")] == [
+        f"n{n}-w{width}-m{m}-d2" for n, width in ((1, 8), (4, 32)) for m in (1, 2)
+    ]
+    assert len(sweep.cases()) == 6
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        ([{"n": 1}, {"width": 2}], "do not have the same keys"),
+        ([{"m": 1}], "m is in the grid already"),
+        ([{"n": 0}], "expected an integer of at least 1"),
+        ([{"nn": 1}], "unknown parameter"),
+        ([{"n": 1}, {"n": 1}], "lists a table twice"),
+        ([{}], "points"),
+        ("n", "points"),
+    ],
+)
+def test_points_that_are_refused(points, message):
+    with pytest.raises(AutodiffError, match=message):
+        parse(GOOD | {"grid": {"m": 3, "depth": 2}, "points": points}, "x")
+
+
+def test_quick_replaces_keys_of_the_grid():
+    sweep = parse(GOOD | {"quick": {"n": [7]}}, "x")
+    assert [case.keywords["n"] for case in sweep.cases("quick")] == [7]
+    assert [case.keywords["n"] for case in sweep.cases("full")] == [1, 2]
+
+
+def test_series_inherit_from_the_top():
+    data = {"name": "x", "engines": ["forward"], "series": [{"problem": "curve_fit"}, {"problem": "digits_saliency"}]}
+    sweep = parse(data, "x")
+    assert [case.name for case in sweep.cases()] == ["curve_fit", "digits_saliency"]
+    assert all(series.engines == ["forward"] for series in sweep.series)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"engine": ["forward"]}, "unknown key 'engine'; did you mean engines"),
+        ({"engines": []}, "engines: List should have at least 1 item"),
+        ({"engines": ["forwrd"]}, "unknown engine 'forwrd'; did you mean forward"),
+        ({"engines": ["forward", "forward"]}, "lists a name twice"),
+        ({"problem": "mpl"}, "unknown problem 'mpl'; did you mean mlp"),
+        ({"operation": "hessian"}, "unknown operation 'hessian'"),
+        ({"wrt": "weights"}, "wrt: Input should be 'input' or 'params'"),
+        ({"grid": {"n": [], "m": 1, "depth": 1}}, "grid.n"),
+        ({"grid": {"n": 0, "m": 1, "depth": 1}}, "grid.n holds 0; expected an integer of at least 1"),
+        ({"grid": {"n": [4, -2], "m": 1, "depth": 1}}, "grid.n holds -2"),
+        ({"grid": {"n": [4, 4], "m": 1, "depth": 1}}, "grid.n lists a value twice"),
+        ({"grid": {"n": 1, "m": 1}}, "problem mlp needs depth"),
+        ({"grid": {"n": 1, "m": 1, "depth": 1, "heigth": 2}}, "unknown parameter of problem mlp 'heigth'"),
+        ({"grid": {"n": {"a": 1}, "m": 1, "depth": 1}}, "grid.n"),
+        ({"grid": {"n": True, "m": 1, "depth": 1}}, "grid.n"),
+        ({"grid": {"n": 1.5, "m": 1, "depth": 1}}, "grid.n holds 1.5; expected an integer"),
+        ({"grid": {"n": ["a"], "m": 1, "depth": 1}}, "grid.n holds 'a'; expected an integer"),
+        ({"grid": {"n": [1, "2"], "m": 1, "depth": 1}}, "grid.n holds '2'"),
+        ({"grid": {"n": 10**30, "m": 1, "depth": 1}}, "grid.n"),
+        ({"grid": {"n": 1, "m": 1, "depth": 1, "activation": 3}}, "grid.activation holds 3; expected a word"),
+        ({"plot": "map"}, "plot 'map' needs one series, and a grid with two lists"),
+        ({"plot": "ratio", "grid": {"n": 1, "m": 3, "depth": 2}}, "plot 'ratio' needs one series"),
+        ({"name": "v1.2"}, "name: String should match"),
+        ({"quick": {"width": [1]}}, "may only replace keys of"),
+        ({"name": "a/b"}, "name: String should match"),
+        ({"seeds": 0}, "seeds: Input should be greater"),
+        ({"series": 3}, "expected"),
+        ({"plot": "pie"}, "plot: Input should be"),
+    ],
+)
+def test_broken_sweeps_are_refused(change, message):
+    with pytest.raises(AutodiffError) as caught:
+        parse(GOOD | change, "mine.toml")
+    assert str(caught.value).startswith("mine.toml: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("grid", "kind"),
+    [
+        ({"n": [1, 2], "m": 1, "depth": 1}, "curves"),
+        ({"n": [1, 2], "m": [1, 2], "depth": 1}, "map"),
+        ({"n": 1, "m": 1, "depth": 1}, "bars"),
+        ({"n": [1, 2], "m": [1, 2], "depth": [1, 2]}, "bars"),
+        ({"n": 2, "m": 1, "depth": 2, "activation": ["tanh", "relu"]}, "bars"),
+        ({"n": [1, 2], "m": 1, "depth": 2, "activation": ["tanh", "relu"]}, "bars"),
+        ({"n": 2, "m": 1, "depth": 2, "seed": [0, 1]}, "bars"),
+    ],
+)
+def test_the_plot_follows_from_the_grid(grid, kind):
+    assert parse(GOOD | {"grid": grid}, "x").kind == kind
+
+
+def test_broken_files_are_refused(tmp_path):
+    with pytest.raises(AutodiffError, match="unknown sweep"):
+        load("x" * 5000)
+    deep = tmp_path / "deep.toml"
+    deep.write_text("a = " + "[" * 5000)
+    with pytest.raises(AutodiffError, match="no valid TOML"):
+        load(deep)
+    path = tmp_path / "broken.toml"
+    path.write_text("name = [")
+    with pytest.raises(AutodiffError, match="no valid TOML"):
+        load(path)
+    path.write_bytes(b"name = '\xff'")
+    with pytest.raises(AutodiffError, match="no valid TOML"):
+        load(path)
+    with pytest.raises(AutodiffError, match=r"missing\.toml: No such file"):
+        load(tmp_path / "missing.toml")
+    with pytest.raises(AutodiffError, match="unknown sweep 'dept'; did you mean depth"):
+        load("dept")
+    with pytest.raises(AutodiffError, match="two sweeps are named 'n'"):
+        load_all(["n", "n"])

@@ -1,0 +1,148 @@
+"""What a run says about rivals, rules, noise and growth, from records that are made up for the purpose."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import request_of
+
+from autodiff.bench.ask.files import parse
+from autodiff.bench.ask.tasks import asked, tasks
+from autodiff.bench.judge.noise import speed_swing, verdict
+from autodiff.bench.judge.results import Results
+from autodiff.bench.records.record import Record, begun
+from autodiff.bench.report import rivals, rules
+from autodiff.bench.report.report import _passes
+
+
+def results_of(sweep, seconds, passes=3, prepare=None):
+    """Results in which ``seconds(engine, number, **keywords)`` is what a call took."""
+    found = []
+    request = request_of(sweep)
+    for task in (task for task in tasks(request) if task.of):
+        for number in range(1, passes + 1):
+            took = seconds(task.engine, number, **task.of.keywords)
+            if took is None:
+                continue
+            made = replace(
+                begun(task, number, 1), dtype="float64", seconds=[took] * 5, rounds=5, iterations=1, min_s=took,
+                median_s=took, mean_s=took, stddev_s=0.0, iqr_s=0.0, prepare_s=(prepare or {}).get(task.engine, 0.0),
+            )  # fmt: skip
+            found.append(made)
+    return Results(asked(request), found)
+
+
+RIVALS = {
+    "name": "rivals", "problem": "mlp", "plot": "peers", "engines": ["forward", "reverse", "forward@b", "reverse@b"],
+    "grid": {"n": [1, 2, 4, 8], "m": 1, "depth": 2},
+}  # fmt: skip
+TIMES = {"value": 1e-6, "forward": 2e-6, "reverse": 3e-6, "forward@b": 4e-6, "reverse@b": 1.5e-6}
+
+
+def test_rivals_are_compared_within_their_mode():
+    sweep = parse(RIVALS, "x")
+    results = results_of(sweep, lambda engine, number, n, **_: TIMES[engine] * n * (1 + 0.01 * number))
+    table = rivals.relative(results, sweep)
+    found = {(row.mode, row.rival): row.ratio for row in table.itertuples() if row.case.startswith("n2-")}
+    assert found == {
+        ("forward", "forward"): 1.0,
+        ("forward", "forward@b"): pytest.approx(2.0),
+        ("reverse", "reverse"): pytest.approx(2.0),
+        ("reverse", "reverse@b"): 1.0,
+        ("best", "autodiff"): pytest.approx(4 / 3),
+        ("best", "autodiff@b"): 1.0,
+    }
+    mean = rivals.geometric_mean(table[table["rival"] == "forward@b"])
+    assert mean.value == pytest.approx(2.0)
+    assert mean.low == pytest.approx(2.0)
+    sections = rivals.standings(results, sweep)
+    assert [section.title for section in sections] == [
+        title for mode in ("forward", "reverse", "best")
+        for title in (f"Rivals, {mode} (rivals)", f"Rivals, {mode}, case by case (rivals)")
+    ]  # fmt: skip
+    assert sections[0].table["engine"].tolist() == ["forward", "forward@b"]
+    assert sections[0].table["fastest in"].tolist() == ["4 of 4", "0 of 4"]
+
+
+def test_what_was_not_measured_is_left_out_of_the_mean():
+    sweep = parse(RIVALS, "x")
+    results = results_of(
+        sweep, lambda engine, number, n, **_: None if engine == "forward@b" and n == 8 else TIMES[engine]
+    )
+    sections = rivals.standings(results, sweep)
+    assert sections[0].table.set_index("engine").loc["forward@b", "fastest in"] == "0 of 3"
+    by_case = sections[1].table.set_index("case")
+    assert len(by_case) == 3  # where one of a mode has no rival there is nothing to compare
+
+
+def test_preparation_that_pays():
+    sweep = parse(RIVALS, "x")
+    results = results_of(
+        sweep, lambda engine, number, **_: TIMES[engine], prepare={"reverse@b": 4.9e-6, "reverse": 1e-3}
+    )
+    table = rivals.preparation(results, sweep).table.set_index("engine")
+    assert table.loc["forward", "after"] == "at once"
+    assert table.loc["reverse@b", "after"] == "10 calls"  # 4.9 us of preparation, 0.5 us gained by every call
+    assert table.loc["reverse", "after"] == "never"
+    assert table.loc["reverse", "pays in"] == "0 of 4"
+
+
+GRID = {
+    "name": "grid", "problem": "mlp", "engines": ["forward", "reverse", "mixed"],
+    "grid": {"n": [10, 120, 200], "m": [10, 100, 200], "depth": 2},
+}  # fmt: skip
+
+
+def test_rules_and_their_regret():
+    sweep = parse(GRID, "x")
+    times = {"forward": lambda n, m: n, "reverse": lambda n, m: m, "mixed": lambda n, m: 0.5 * min(n, m)}
+    results = results_of(sweep, lambda engine, number, n, m, **_: 1e-6 * times.get(engine, lambda n, m: 1)(n, m))
+    table = rules.regrets(results, [sweep])
+    found = {(row.n, row.m, row.rule): (row.pick, row.regret) for row in table.itertuples()}
+    assert found[120, 100, "DiffSharp"] == ("reverse", 1.0)
+    assert found[10, 10, "DiffSharp"] == ("reverse", 1.0)
+    assert found[120, 100, "lineax"] == ("forward", pytest.approx(1.2))
+    assert found[200, 100, "lineax"] == ("reverse", 1.0)
+    assert found[200, 100, "CasADi"] == ("forward", pytest.approx(2.0))
+    assert found[120, 10, "CasADi"] == ("reverse", 1.0)
+    assert found[120, 100, "mixed"] == ("mixed", pytest.approx(0.5))
+    section = rules.rules_of_thumb(table).table.set_index("rule")
+    assert section.loc["CasADi", "surely wrong in"] == "2 of 9"
+    assert section.loc["CasADi", "worst"].startswith("2.00")
+    assert section.loc["mixed", "mean regret"] == "0.5"
+
+
+def kernel(number, seconds):
+    return Record("@machine", "float64", "fma", number, dtype="float64", seconds=[seconds], median_s=seconds)
+
+
+def test_a_noisy_machine_is_told_first():
+    quiet = {"busy_share": 0.01, "busy_share_after": 0.02, "steal_share": 0.0}
+    steady = [kernel(number, 1.0 + 0.01 * number) for number in (1, 2, 3)]
+    assert verdict(quiet, steady) == ""
+    assert "changed by a factor of 1.60" in verdict(quiet, [kernel(1, 1.0), kernel(2, 1.6), kernel(3, 1.0)])
+    assert "10% of its processor time" in verdict(quiet | {"steal_share": 0.1}, steady)
+    assert "other programs used 70% of its processors before" in verdict(quiet | {"busy_share": 0.7}, steady)
+    assert "other programs used 50% of its processors after" in verdict(quiet | {"busy_share_after": 0.5}, steady)
+    assert "raise --passes" in verdict(quiet | {"steal_share": 0.1}, steady)
+    assert verdict({"busy_share": "x", "steal_share": "y"}, []) == ""
+    assert speed_swing([]) == 1.0
+
+
+def test_a_budget_that_cost_passes_is_told():
+    request = request_of(parse(GRID, "x"), passes=3, budget=90.0)
+    assert _passes(request, [kernel(1, 1.0)]) == ["With a budget of 90 s, 1 of 3 passes were measured."]
+    assert _passes(request, [kernel(3, 1.0)]) == []
+    assert _passes(request_of(parse(GRID, "x"), passes=3), [kernel(1, 1.0)]) == []
+
+
+def test_growth_that_bends_is_said_to():
+    from autodiff.bench.report.findings import exponents
+
+    sweep = parse({"name": "b", "problem": "mlp", "engines": ["forward", "reverse"], "grid": {
+        "n": [2**k for k in range(12)], "m": 1, "depth": 2}}, "x")  # fmt: skip
+    curve = {"value": lambda n: 1.0, "forward": lambda n: 1.0 * n, "reverse": lambda n: np.exp(np.log(n) ** 2 / 8)}
+    table = exponents(results_of(sweep, lambda engine, number, n, **_: 1e-6 * curve[engine](n)), [sweep]).table
+    assert table.set_index("engine").loc["forward", "exponent"] == "1.00"
+    assert table.set_index("engine").loc["reverse", "exponent"] == "bends"
+    assert "at first" in table.set_index("engine").loc["reverse", "95 % interval"]
