@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from . import __version__
 from .errors import AutodiffError
+from .terminal import console, errors, note, plain, print_table, progress
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from .bench.records.folder import Folder
     from .bench.report.report import Report
 
@@ -57,8 +53,6 @@ class Operation(StrEnum):
 
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[2]  # click's, wherever typer keeps it
-console = Console()
-errors = Console(stderr=True)
 
 
 def _version(wanted: bool) -> None:
@@ -152,19 +146,14 @@ def bench(
     folder, request = opened(given, out, resume)
     from .bench.run.session import carry_out  # a second of imports, which a wrong request need not wait for
 
-    with locked(folder), _progress() as progress:
-        task = progress.add_task("measuring", total=None)
-
-        def show(done: int, total: int, what: str) -> None:
-            progress.update(task, completed=done, total=total, description=escape(what))
-
+    with locked(folder), progress() as show:
         outcome = carry_out(
             request,
             folder,
             show,
             new=resume is None,
             anyway=resume_anyway,
-            tell=lambda text: errors.print(escape(text)),
+            tell=lambda text: errors.print(plain(text), highlight=False, soft_wrap=True),
         )
     _print_summary(outcome.report, folder)
     failures = [*outcome.failures, *_wrong(outcome.report)]
@@ -256,20 +245,20 @@ def _compare(
     else:
         changed = made.table[made.table["verdict"].isin(["slower", "faster"])]
         console.print()
-        console.print(f"[bold]B against A:[/] {escape(made.headline)}", highlight=False)
-        console.print(_table(shown(made.means)))
+        console.print(f"[bold]B against A:[/] {plain(made.headline)}", highlight=False)
+        print_table(shown(made.means), [["sweep"]] if made.means["sweep"].nunique() == 1 else [])
         if not changed.empty:
             console.print()
-            console.print(_table(shown(changed.sort_values("ratio", ascending=False))))
-        for note in made.notes:
-            console.print(f"[yellow]note:[/] {escape(note)}", highlight=False, soft_wrap=True)
+            print_table(shown(changed.sort_values("ratio", ascending=False)), [["A", "B"]])
+        for text in made.notes:
+            note(text)
     found = [] if fail_above is None else made.failures(fail_above)
     return [f"surely above {fail_above:g} times A: {'; '.join(found)}"] if found else []
 
 
 def _print_failures(failures: list[str]) -> None:
     for failure in failures:
-        errors.print(f"[red]error:[/] {escape(failure)}", highlight=False, soft_wrap=True)
+        errors.print(f"[red]error:[/] {plain(failure)}", highlight=False, soft_wrap=True)
 
 
 WRT = "Differentiate with respect to this (default: the input; the parameters of a problem that is a loss)."
@@ -401,7 +390,7 @@ def env(
 
         _, lost = measure()
         if lost:
-            errors.print(f"[yellow]note:[/] the rates could not be kept: {escape(lost)}", highlight=False)
+            errors.print(f"[yellow]note:[/] the rates could not be kept: {plain(lost)}", highlight=False)
     found = environment()
     if as_json:
         console.print_json(json.dumps(found))
@@ -415,7 +404,7 @@ def env(
     _print_rates(found["rates"])
     noise = [*found["warnings"], busy_warning(found["busy_share"], "just now")]
     for warning in filter(None, noise if any(noise) else ["nothing found that would make timings noisy"]):
-        console.print(f"[yellow]note:[/] {warning}", highlight=False)
+        note(warning)
 
 
 def _print_rates(rates: dict[str, Any]) -> None:
@@ -429,44 +418,21 @@ def _print_rates(rates: dict[str, Any]) -> None:
         table.add_row(executor, *(f"{1e9 * seconds:.4g}" for seconds in own.values()))
     console.print(table)
     if rates["note"]:
-        console.print(f"[yellow]note:[/] {escape(rates['note'])}", highlight=False)
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=errors,
-        refresh_per_second=2,
-        transient=True,
-    )
+        note(rates["note"])
 
 
 def _print_summary(made: Report, folder: Folder) -> None:
-    for note in made.notes:
-        console.print(f"[yellow]note:[/] {escape(note)}", highlight=False, soft_wrap=True)
+    for text in made.notes:
+        note(text)
     for section in made.sections:
         console.print()
-        console.print(f"[bold]{section.title}[/]", highlight=False)
-        console.print(section.note, highlight=False)
-        console.print(_table(section.table))
+        console.print(f"[bold]{plain(section.title)}[/]", highlight=False)
+        console.print(plain(section.note), highlight=False)
+        print_table(section.table, section.spare)
     console.print()
     console.print(f"{len(made.files)} files written to", highlight=False, end=" ")
-    console.print(str(folder.path), highlight=False, soft_wrap=True)
-    console.print(f"start with {folder.report}", highlight=False, soft_wrap=True)
-
-
-def _table(frame: pd.DataFrame) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in frame.columns:
-        table.add_column(str(name), overflow="fold")
-    for row in frame.astype(str).to_numpy().tolist():
-        table.add_row(*map(escape, row))
-    return table
+    console.print(str(folder.path), highlight=False, soft_wrap=True, markup=False)
+    console.print(f"start with {folder.report}", highlight=False, soft_wrap=True, markup=False)
 
 
 INTERRUPTED = 130  #: what Typer makes of a Ctrl-C that nobody has caught
@@ -494,7 +460,7 @@ def main() -> None:
 
 
 def _fail(message: str) -> int:
-    errors.print(f"[red]error:[/] {escape(' '.join(message.split()))}", highlight=False, soft_wrap=True)
+    errors.print(f"[red]error:[/] {plain(message)}", highlight=False, soft_wrap=True)
     return 2
 
 

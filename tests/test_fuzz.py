@@ -146,6 +146,17 @@ def test_records(home, called, field, value, line, noise, seed, broken):
 
 
 @many
+@given(at=st.integers(0, 10**6), bit=st.integers(0, 7))
+def test_flipped_bits(home, called, at, bit):
+    """A record is read, or left out and said to be; a report is made of the others."""
+    folder = write_run(home / "run")
+    data = bytearray(folder.records.read_bytes())
+    data[at % len(data)] ^= 1 << bit
+    folder.records.write_bytes(data)
+    expect_no_traceback(called, "report", "run")
+
+
+@many
 @given(
     name=st.sampled_from(["run.json", "environment.json", "records.jsonl"]), value=values,
     key=st.sampled_from(["sweeps", "engines", "passes", "threads", "again", "budget", "timeout", "warnings", "blas",

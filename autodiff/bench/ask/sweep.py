@@ -19,10 +19,12 @@ from ...engines import engine as find_engine
 from ...errors import InputError, UnknownNameError
 from ...network import Network
 from ...problems import find_family
+from ...text import tame
 
 Scalar = StrictInt | StrictFloat | StrictStr
 Grid = dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]]
 Effort = Literal["quick", "default", "full"]
+TAKEN = ("results", "passes", "rules")  #: names of a run's own tables; a sweep's is named after it
 EFFORTS: tuple[Effort, ...] = ("quick", "default", "full")
 
 SHORT = {"depth": "d", "width": "w"}  #: how keys are written in a case's name
@@ -141,6 +143,11 @@ class Sweep(BaseModel):
     series: Annotated[list[Series], Field(min_length=1)]
 
     @property
+    def heading(self) -> str:
+        """Its title, else its name."""
+        return tame(self.title) or self.name
+
+    @property
     def axes(self) -> list[str]:
         """The axes of the first series: none, one or two."""
         return self.series[0].axes
@@ -155,6 +162,8 @@ class Sweep(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.name.lower() in TAKEN:
+            raise InputError(f"a sweep named {self.name!r} would write over the run's own {self.name}.csv; rename it")
         needed = {None: None, "bars": None, "peers": None, "map": 2}.get(self.plot, 1)
         if needed is not None and (len(self.axes) != needed or len(self.series) > 1 or not self.series[0].numeric):
             lists = "two lists" if needed == 2 else "one list"

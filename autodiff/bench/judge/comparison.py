@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from ...errors import InputError
-from ...text import markdown_table, seconds_text
+from ...text import markdown, markdown_table, seconds_text
 from .intervals import Ratio
 from .rule import Limits
 
@@ -71,7 +71,7 @@ class Comparison:
         parts = [f"**{self.headline}.**", markdown_table(shown(self.means))]
         if not changed.empty:
             parts.append(markdown_table(shown(changed)))
-        return "\n\n".join([*parts, "\n".join(f"- {note}" for note in self.notes)]).rstrip() + "\n"
+        return "\n\n".join([*parts, _list(self.notes)]).rstrip() + "\n"
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,14 @@ class SelfCheck:
         parts = [f"**{self.headline}.**"]
         if not self.alarms.empty:
             parts.append(markdown_table(shown(self.alarms)))
-        return "\n\n".join([*parts, "\n".join(f"- {note}" for note in self.notes)]).rstrip() + "\n"
+        return "\n\n".join([*parts, _list(self.notes)]).rstrip() + "\n"
+
+
+LONGEST = 2000  #: characters of a note
+
+
+def _list(notes: list[str]) -> str:
+    return "\n".join(f"- {markdown(note, LONGEST)}" for note in notes)
 
 
 def _be(count: int) -> str:

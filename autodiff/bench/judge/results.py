@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from statistics import fmean, median
 from typing import Any
 
@@ -13,26 +12,16 @@ import numpy as np
 import pandas as pd
 
 from ...program.count import Work
+from ...text import tame
 from ..ask.names import AGAIN, MACHINE, VALUES
 from ..ask.sweep import Case
 from ..records.rates import rates_of
 from ..records.record import Record
+from .columns import KEY, RESULTS, Column
 from .intervals import Ratio, drift, interval, outliers, paired_ratio, pass_ratios
 
-# fmt: off
-COLUMNS = [
-    "case", "problem", "sweep", "operation", "engine", "package", "mode", "executor", "chosen", "wrt",
-    "n", "m", "depth", "width", "dtype",
-    "threads", "parameters", "status", "reason", "passes", "rounds", "iterations", "min_s", "median_s", "mean_s",
-    "stddev_s", "iqr_s", "ci_low_s", "ci_high_s", "value_s", "cost_ratio", "flops", "bytes_moved", "predicted_s",
-    "prepare_s", "peak_bytes", "max_error", "drift", "outliers",
-]
-# fmt: on
-INTEGERS = ("n", "m", "depth", "width", "threads", "parameters", "passes", "rounds", "iterations")
 #: taken from the records as it is
 TAKEN = ("package", "mode", "executor", "chosen", "n", "m", "depth", "width", "dtype", "threads", "parameters")
-WHOLE = ("flops", "bytes_moved", "peak_bytes")  #: integers that a row may lack
-FLOATS = ("cost_ratio", "max_error", "drift", "outliers")  #: beside the times
 NOT_RUN = "not run"
 
 
@@ -42,13 +31,18 @@ class Results:
     Args:
         asked: every case with its engines, in order.
         found: the records.
+        origin: run, host and commit, told in every row.
 
     Attributes:
-        frame: the table, with the columns of ``COLUMNS``.
+        frame: the table, with the columns of :data:`~autodiff.bench.judge.columns.RESULTS`, and one for every keyword
+            of a problem.
         rates: the machine's, by executor and precision.
     """
 
-    def __init__(self, asked: Iterable[tuple[Case, str]], found: list[Record]) -> None:
+    def __init__(
+        self, asked: Iterable[tuple[Case, str]], found: list[Record], origin: Mapping[str, str] | None = None
+    ) -> None:
+        self.origin = dict(origin or {})
         self.rates = rates_of(found)
         self._by_key: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
         for record in found:
@@ -56,7 +50,7 @@ class Results:
                 self._by_key[record.sweep, record.case, record.engine].append(record)
         self._ratios: dict[tuple[str, str, str, str], Ratio | None] = {}
         rows = [self._row(case, engine) for case, engine in asked]
-        self.frame = _typed(pd.DataFrame(rows, columns=COLUMNS))
+        self.frame = typed(rows, RESULTS)
 
     def rounds(self, sweep: str, case: str, engine: str) -> dict[int, list[float]]:
         """Seconds of the kept rounds, by pass."""
@@ -84,29 +78,30 @@ class Results:
         return Work(**records[-1].work) if records else Work()
 
     def measured(self, sweep: str) -> pd.DataFrame:
-        """The rows of one sweep that hold a time, with the keywords of their cases as columns ``key.<name>``.
+        """The rows of one sweep that hold a time, with those keywords that their problems take.
 
         The second measurements of a self-check are left out.
         """
         frame = self.frame
         rows = frame[(frame["sweep"] == sweep) & (frame["status"] == "ok") & ~frame["engine"].str.endswith(AGAIN)]
-        names = zip(rows["case"], rows["engine"], strict=True)
-        keys = [self._by_key[sweep, str(case), str(engine)][0].keywords for case, engine in names]
-        made = rows.copy()
-        for name in sorted({key for one in keys for key in one}):
-            made[f"key.{name}"] = [one.get(name) for one in keys]
-        return made
+        made = rows.drop(columns=[name for name in rows if str(name).startswith(KEY) and rows[name].isna().all()])
+        return made.assign(**{str(name): made[name].tolist() for name in made if str(name).startswith(KEY)})
+
+    def records(self) -> Iterable[Record]:
+        """Every record of a case, in the order of their cases."""
+        return (record for records in self._by_key.values() for record in records)
 
     def _row(self, case: Case, engine: str) -> dict[str, Any]:
         series = case.series
-        row: dict[str, Any] = {
+        row: dict[str, Any] = self.origin | {
+            "sweep": case.sweep,
             "case": case.name,
             "problem": series.problem,
-            "sweep": case.sweep,
             "operation": series.operation,
-            "engine": engine,
             "wrt": series.wrt,
+            "engine": engine,
         }
+        row |= {KEY + name: value for name, value in case.keywords.items()}
         records = self._by_key.get((case.sweep, case.name, engine), [])
         if not records:
             known = {key: value for key, value in case.keywords.items() if key in ("n", "m", "depth", "width")}
@@ -114,7 +109,7 @@ class Results:
         last = records[-1]
         row |= {name: getattr(last, name) for name in TAKEN}
         measured = [record for record in records if record.seconds]
-        status, reason = _status(records)
+        status, reason = status_of(records)
         errors = [record.max_error for record in records if record.max_error is not None]
         row |= {"status": status, "reason": reason, "passes": len(measured), "max_error": max(errors, default=None)}
         if status != "ok":
@@ -124,12 +119,15 @@ class Results:
     def _costs(self, case: Case, engine: str, measured: list[Record]) -> dict[str, Any]:
         """What relates the times to the machine, and to f itself, run by the same executor."""
         value = VALUES.get(measured[-1].executor, VALUES["numpy"])
-        base = self.medians(case.sweep, case.name, value)
+        base, counts = self.medians(case.sweep, case.name, value), self._counts(measured[-1])
         ratio = self.ratio(case.sweep, case.name, engine, value)
-        return {
+        records = self._by_key.get((case.sweep, case.name, value))
+        predicted = self._counts(records[-1]).get("predicted_s") if records else None
+        return counts | {
             "value_s": median(base.values()) if base else None,
             "cost_ratio": ratio.value if ratio else None,
-        } | self._counts(measured[-1])
+            "predicted_cost": counts["predicted_s"] / predicted if predicted and counts.get("predicted_s") else None,
+        }
 
     def _counts(self, record: Record) -> dict[str, Any]:
         """What was counted before anything ran, and the time that follows from it; nothing for what cannot count."""
@@ -147,19 +145,24 @@ def _medians(records: list[Record]) -> dict[int, float]:
     return {record.number: record.median_s for record in records if record.median_s is not None}
 
 
-def _status(records: list[Record]) -> tuple[str, str]:
-    """Of a row: what was wrong in any pass is wrong; a pass that was left out beside others is only mentioned."""
-    for record in records:
-        if record.status in ("wrong", "failed", "timeout"):
-            return record.status, record.reason
-    left_out = [record for record in records if record.status != "ok"]
-    if len(left_out) == len(records):
-        return left_out[0].status, left_out[0].reason
-    told = [f"pass {record.number}: {record.reason}" for record in left_out]
+def status_of(records: list[Record]) -> tuple[str, str]:
+    """Of a row, and what to know about it.
+
+    What was wrong in any pass is wrong; a row has no time if its last pass has none; what was left out of a row that
+    has one is only mentioned.
+    """
+    wrong = [record for record in records if record.status == "wrong"]
+    for record in (*wrong, max(records, key=lambda record: record.number)):
+        if record.status != "ok" and (record.status in FINAL or not any(one.seconds for one in records)):
+            return record.status, tame(record.reason)
+    told = [f"pass {record.number}: {record.reason}" for record in records if record.status != "ok"]
     resumed = sorted({record.setting for record in records} - {0})
     if resumed:
         told.append(f"mixed settings: passes resumed under {', '.join(f'setting {number}' for number in resumed)}")
-    return "ok", "; ".join(told)
+    return "ok", tame("; ".join(told))
+
+
+FINAL = ("wrong", "failed", "timeout")  #: of the last pass, which no earlier pass makes up for
 
 
 def _timings(measured: list[Record]) -> dict[str, Any]:
@@ -194,16 +197,19 @@ def _steadiness(measured: list[Record]) -> dict[str, float]:
     }
 
 
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    for name in INTEGERS:
-        frame[name] = pd.to_numeric(frame[name]).fillna(0).astype("int64")
-    for name in WHOLE:
-        frame[name] = pd.to_numeric(frame[name]).astype("Int64")
-    for name in (name for name in COLUMNS if name.endswith("_s") or name in FLOATS):
-        frame[name] = pd.to_numeric(frame[name]).astype("float64")
-    return frame
-
-
-def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write the table, six significant digits."""
-    frame.to_csv(path, index=False, float_format="%.6g")
+def typed(rows: list[dict[str, Any]], known: Mapping[str, Column]) -> pd.DataFrame:
+    """A table with the known columns, each of its type, and behind them whatever keywords the rows hold."""
+    keys = list(dict.fromkeys(key for row in rows for key in row if key.startswith(KEY)))
+    frame = pd.DataFrame(rows, columns=[*known, *keys])
+    for name, (kind, _) in known.items():
+        if kind == "text":
+            frame[name] = frame[name].astype(object).where(frame[name].notna(), "").astype(str)
+        elif kind == "integer":
+            frame[name] = pd.to_numeric(frame[name]).fillna(0).astype("int64")
+        elif kind == "count":
+            frame[name] = pd.to_numeric(frame[name]).astype("Int64")
+        elif kind in ("number", "seconds"):
+            frame[name] = pd.to_numeric(frame[name]).astype("float64")
+        elif kind == "truth":
+            frame[name] = frame[name].astype("bool")
+    return frame.assign(**{name: frame[name].convert_dtypes() for name in keys})

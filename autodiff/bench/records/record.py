@@ -52,7 +52,7 @@ class Record:
     m: Count = 0
     depth: Count = 0
     width: Count = 0
-    dtype: str = ""
+    dtype: Annotated[str, Field(pattern="^(float64|float32|)$")] = ""
     threads: Count = 0
     parameters: Count = 0
     status: Status = "ok"

@@ -1,39 +1,29 @@
-"""What a run says: growth exponents, the crossover, who wins; each a table with a sentence."""
+"""What a run says beside who won: growth, crossovers, ratios and gains; each a table with a sentence."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from ...text import seconds_text
-from ..ask.names import AGAIN, COMPILED
+from ..ask.names import COMPILED
 from ..ask.sweep import Sweep
 from ..judge.growth import FEWEST, STRAIGHT, growth
 from ..judge.intervals import Ratio, zero_crossing
 from ..judge.results import Results
+from .section import Section, engines_of
+from .won import who_won
 
 Pair = tuple[str, str]
 
 
-@dataclass(frozen=True)
-class Section:
-    """One part of the summary: a title, a sentence to read the table by, and the table."""
-
-    title: str
-    note: str
-    table: pd.DataFrame
-
-
 def findings(results: Results, sweeps: list[Sweep]) -> list[Section]:
     """Every section that the run's sweeps give rise to, but those on rivals and rules."""
-    made: list[Section | None] = [exponents(results, sweeps)]
+    made = [who_won(results, sweep) for sweep in sweeps]
+    made.append(exponents(results, sweeps))
     for sweep in sweeps:
         about = {"map": crossover, "ratio": products}.get(sweep.kind)
         made += [about(results, sweep, pair) for pair in pairs(results, sweep)] if about else []
     made += [gains(results, s) for s in sweeps if s.kind == "gain"]
-    made += [winners(results, s) for s in sweeps if s.kind == "bars"]
     return [section for section in made if section is not None and not section.table.empty]
 
 
@@ -45,8 +35,8 @@ def exponents(results: Results, sweeps: list[Sweep]) -> Section:
         if axis == "seed" or measured.empty:
             continue
         for engine, own in measured.groupby("engine", sort=False):
-            own = own.sort_values(f"key.{axis}")
-            sizes, times = own[f"key.{axis}"].to_numpy(float), own["median_s"].to_numpy(float)
+            own = own.sort_values(f"key_{axis}")
+            sizes, times = own[f"key_{axis}"].to_numpy(float), own["median_s"].to_numpy(float)
             fit = growth(sizes.tolist(), times.tolist())
             if fit:
                 text = f"[{fit.low:.2f}, {fit.high:.2f}]"
@@ -71,14 +61,8 @@ def log_ratios(results: Results, sweep: Sweep, pair: Pair) -> pd.DataFrame:
         ratio = results.ratio(sweep.name, str(case), first, second)
         if ratio:
             at = own.iloc[0]
-            rows.append((at[f"key.{y}"], at[f"key.{x}"], *np.log2([ratio.value, ratio.low, ratio.high])))
+            rows.append((at[f"key_{y}"], at[f"key_{x}"], *np.log2([ratio.value, ratio.low, ratio.high])))
     return pd.DataFrame(rows, columns=[y, x, "log2", "low", "high"])
-
-
-def engines_of(results: Results, sweep: Sweep) -> list[str]:
-    """The engines that were asked for in a sweep, in order."""
-    asked = dict.fromkeys(results.frame.loc[results.frame["sweep"] == sweep.name, "engine"])
-    return [name for name in asked if not name.endswith(AGAIN)]
 
 
 def pairs(results: Results, sweep: Sweep) -> list[Pair]:
@@ -160,7 +144,7 @@ def ratio_table(results: Results, sweep: Sweep, pair: Pair) -> pd.DataFrame:
         predicted = own.set_index("engine")["predicted_s"]
         rows.append(
             (
-                own.iloc[0][f"key.{sweep.axes[0]}"],
+                own.iloc[0][f"key_{sweep.axes[0]}"],
                 ratio.value,
                 ratio.low,
                 ratio.high,
@@ -181,11 +165,12 @@ def gain_table(results: Results, sweep: Sweep) -> pd.DataFrame:
             continue
         best = min(others, key=lambda name: times[name])
         ratio = results.ratio(sweep.name, str(case), best, engines[-1])
-        assert ratio is not None
+        if ratio is None:  # they have no pass in common
+            continue
         counts = {name: results.work(sweep.name, str(case), name).fma for name in [*others, engines[-1]]}
         rows.append(
             (
-                own.iloc[0][f"key.{sweep.axes[0]}"],
+                own.iloc[0][f"key_{sweep.axes[0]}"],
                 engines[-1],
                 best,
                 ratio.value,
@@ -216,34 +201,6 @@ def gains(results: Results, sweep: Sweep) -> Section | None:
         shown = shown.drop(columns=["by multiplications", "by the machine's rates"])
     note = f"The time of the best of the other engines over that of {table['engine'].iloc[0]}."
     return Section(f"Gain ({sweep.name})", note, shown)
-
-
-def winners(results: Results, sweep: Sweep) -> Section | None:
-    """The fastest engine of every case, and by how much."""
-    rows = []
-    for case, own in results.measured(sweep.name).groupby("case", sort=False):
-        ranked = own.sort_values("median_s")
-        best = ranked.iloc[0]
-        for _, row in ranked.iterrows():
-            ratio = results.ratio(sweep.name, str(case), str(row["engine"]), str(best["engine"]))
-            assert ratio is not None
-            fastest = row["engine"] == best["engine"]
-            verdict = "fastest" if fastest else f"{ratio}" if ratio.decided else f"{ratio}: no difference"
-            rows.append(
-                (
-                    row["problem"],
-                    f"{row['m']} x {row['n']}",
-                    f"{row['engine']} ({row['chosen']})" if row["chosen"] else row["engine"],
-                    seconds_text(row["median_s"]),
-                    f"{row['cost_ratio']:.3g}",
-                    verdict,
-                )
-            )
-    if not rows:
-        return None
-    names = ["problem", "m x n", "engine", "time", "evaluations of f", "times the fastest"]
-    note = "What a derivative costs in evaluations of f; for reverse mode's gradient the theory allows at most 5."
-    return Section(f"Who wins ({sweep.name})", note, pd.DataFrame(rows, columns=names))
 
 
 def prediction(results: Results) -> Section:

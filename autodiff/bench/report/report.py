@@ -10,20 +10,23 @@ import numpy as np
 import pandas as pd
 
 from ...errors import InputError
-from ...text import markdown_table
+from ...text import markdown, markdown_table, tame
 from ..ask.request import Request
 from ..ask.sweep import Sweep
 from ..ask.tasks import asked
 from ..judge.compare import self_check
 from ..judge.noise import verdict
-from ..judge.results import Results, write_csv
+from ..judge.results import Results
+from ..judge.sides import few
 from ..records import record as records
 from ..records.folder import Folder, read_environment
 from ..records.record import Record
-from .findings import Section, findings, missing, prediction, steadiness
+from .findings import findings, missing, prediction, steadiness
 from .plots import draw_all
 from .rivals import preparation, standings
-from .rules import regrets, rules_of_thumb, write_rules
+from .rules import regrets, rules_of_thumb
+from .section import Section
+from .tables import origin, write_csv, write_tables
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Report:
 def collect(folder: Folder, request: Request) -> tuple[Results, list[str], list[Record]]:
     """The results of a run, a sentence for every record that was left out, and the records."""
     found, problems = records.read(folder.records)
-    return Results(asked(request), found), problems, found
+    return Results(asked(request), found, origin(folder, read_environment(folder))), problems, found
 
 
 def write(folder: Folder, request: Request) -> Report:
@@ -60,17 +63,18 @@ def write(folder: Folder, request: Request) -> Report:
     results, problems, found = collect(folder, request)
     environment = _environment(folder)
     mixed = _mixed(environment, found)
-    notes = [verdict(environment, found), mixed, *environment["warnings"], *_passes(request, found), *problems]
-    notes = [note for note in notes if note]
+    notes = [verdict(environment, found), mixed, *environment["warnings"], *_passes(request, found)]
+    notes += [sweep.left_out(request.effort) for sweep in request.sweeps]
+    notes += [_without_value(results), *few_problems(problems)]
+    notes = [tame(note, LONGEST) for note in notes if note]
     checked = _self_check(folder) if request.again else None
     rules = regrets(results, [sweep for sweep in request.sweeps if sweep.kind in ("map", "gain")])
     sections = [*([checked] if checked else []), *_sections(results, request.sweeps, rules)]
     if mixed:
         sections = [replace(one, note=f"{one.note} {MIXED}") for one in sections]
-    write_csv(results.frame, folder.csv)
-    tables = [folder.csv]
+    tables = write_tables(folder, results, request.sweeps)
     if not rules.empty:
-        write_rules(rules, folder.rules)
+        write_csv(rules, folder.rules)
         tables.append(folder.rules)
     plots, undrawn = draw_all(results, request.sweeps, folder.path)
     notes += undrawn
@@ -101,6 +105,24 @@ def _sections(results: Results, sweeps: list[Sweep], rules: pd.DataFrame) -> lis
         made += [*standings(results, sweep), preparation(results, sweep)]
     made += [rules_of_thumb(rules), prediction(results), steadiness(results), missing(results)]
     return [section for section in made if section is not None and not section.table.empty]
+
+
+LONGEST = 2000  #: characters of a note
+SAID = 5  #: records that cannot be read whose reasons are told, one by one
+
+
+def few_problems(problems: list[str]) -> list[str]:
+    """A sentence for each of the first, and how many there are besides."""
+    more = len(problems) - SAID
+    return [*(tame(one) for one in problems[:SAID]), *([f"{more} more lines are left out"] if more > 0 else [])]
+
+
+def _without_value(results: Results) -> str:
+    """Empty, or of which cases f itself was not measured."""
+    frame = results.frame
+    lost = frame[(frame["status"] == "ok") & frame["value_s"].isna()]
+    names = [f"{sweep} {case}" for sweep, case in dict.fromkeys(zip(lost["sweep"], lost["case"], strict=True))]
+    return f"f itself was not measured, so there are no costs in evaluations of it: {few(names)}." if names else ""
 
 
 MIXED = "(Mixed settings: see the note at the top.)"
@@ -150,15 +172,20 @@ def _markdown(
     measured = int((results.frame["status"] == "ok").sum())
     passes = int(results.frame["passes"].max()) if len(results.frame) else 0
     lines = ["# What differentiating cost", ""]
-    lines += [f"> {note}" for note in notes] + [""] * bool(notes)
-    lines += [machine_line(environment, request), ""]
+    lines += ["\n>\n".join(f"> {markdown(note, LONGEST)}" for note in notes), ""] if notes else []
+    lines += [markdown(machine_line(environment, request)), ""]
     lines += [f"{measured} of {len(results.frame)} engine cases were measured, in {passes_text(passes)}.", ""]
     for section in sections:
-        lines += [f"## {section.title}", "", section.note, "", markdown_table(section.table), ""]
-    titles = {sweep.name: sweep.title or sweep.name for sweep in request.sweeps}
+        note = markdown(section.note, LONGEST)
+        lines += [f"## {markdown(section.title)}", "", note, "", markdown_table(section.table), ""]
+    titles = {sweep.name: markdown(sweep.heading) for sweep in request.sweeps}
     for picture in pictures:
         lines += [f"## {titles[picture.stem]}", "", f"![{titles[picture.stem]}]({picture.name})", ""]
-    lines += ["The whole table is in `results.csv`, the machine in `environment.json`.", ""]
+    lines += [
+        "The whole table is in `results.csv`, every pass in `passes.csv`; `COLUMNS.md` says what their columns mean,",
+        "`environment.json` what the machine was.",
+        "",
+    ]
     return "\n".join(lines)
 
 

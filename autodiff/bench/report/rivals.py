@@ -11,7 +11,7 @@ from ...text import seconds_text
 from ..ask.sweep import Sweep
 from ..judge.intervals import Ratio, interval
 from ..judge.results import Results
-from .findings import Section, engines_of
+from .section import Section, engines_of
 
 MODES = ("forward", "reverse", "best")
 NOTES = {

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..ask.sweep import Sweep
+from ..judge.columns import RULES as RULES_OF_THUMB
 from ..judge.intervals import Ratio
 from ..judge.results import Results
-from .findings import Section
+from .section import Section
 
 FORWARD, REVERSE, PLANNED = "forward", "reverse", "mixed"
 
@@ -31,7 +31,6 @@ RULES = (
     Rule("lineax", "n < 100 or n <= 1.5 m", lambda n, m: n < 100 or n <= 1.5 * m),
     Rule("CasADi", "n <= 2 m (weight 1/3)", lambda n, m: n <= 2 * m),
 )
-COLUMNS = ["sweep", "case", "n", "m", "rule", "pick", "best", "regret", "low", "high"]
 
 
 def regrets(results: Results, sweeps: list[Sweep]) -> pd.DataFrame:
@@ -54,7 +53,7 @@ def regrets(results: Results, sweeps: list[Sweep]) -> pd.DataFrame:
                 ratio = results.ratio(sweep.name, str(case), pick, best)
                 if ratio is not None:
                     rows.append((sweep.name, case, n, m, rule, pick, best, ratio.value, ratio.low, ratio.high))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=list(RULES_OF_THUMB))
 
 
 def rules_of_thumb(table: pd.DataFrame) -> Section | None:
@@ -84,8 +83,3 @@ def rules_of_thumb(table: pd.DataFrame) -> Section | None:
         "Case by case in rules.csv."
     )
     return Section("Rules of thumb", note, pd.DataFrame(rows, columns=names))
-
-
-def write_rules(table: pd.DataFrame, path: Path) -> None:
-    """Write the rules case by case."""
-    table.to_csv(path, index=False, float_format="%.6g")

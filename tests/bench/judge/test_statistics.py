@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from autodiff.bench.judge.growth import FEWEST, growth
 from autodiff.bench.judge.intervals import Drift, drift, interval, outliers, paired_ratio, zero_crossing
-from autodiff.bench.report.findings import seconds_text
 from autodiff.machine.kernels import WRITERS, kernel, solve
 from autodiff.machine.rates import Rates
 from autodiff.program.count import Work, passes, product
+from autodiff.text import seconds_text
 
 POSITIVE = st.floats(1e-7, 1e3)
 SCALES = st.integers(-20, 20).map(lambda power: 2.0**power)  # exact in floating point

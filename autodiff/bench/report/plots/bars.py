@@ -9,7 +9,7 @@ from ....text import seconds_text
 from ...ask.names import COMPILED
 from ...ask.sweep import Sweep
 from ...judge.results import Results
-from ..findings import engines_of
+from ..section import engines_of
 from .style import GREY, colour
 
 CHEAP_GRADIENT = 5.0  # Griewank & Walther, Evaluating Derivatives, section 3.3: a gradient costs at most 5 evaluations
@@ -54,7 +54,7 @@ def draw_bars(figure: Figure, results: Results, sweep: Sweep) -> None:
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("cost in evaluations of f")
-    axes.set_title(sweep.title or sweep.name)
+    axes.set_title(sweep.heading)
     figure.legend(loc="outside lower center", ncols=3, fontsize=9)
 
 

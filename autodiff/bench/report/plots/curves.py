@@ -22,7 +22,7 @@ def draw_curves(figure: Figure, results: Results, sweep: Sweep) -> None:
     panels = figure.subplots(1, 2 if sweep.memory else 1, squeeze=False)[0]
     time = panels[0]
     draw_times(time, results, sweep)
-    time.set_title(sweep.title or sweep.name)
+    time.set_title(sweep.heading)
     if sweep.memory:
         _memory(panels[1], measured, axis)
         time.get_legend().remove()  # half a figure has no room for it
@@ -35,7 +35,7 @@ def draw_curves(figure: Figure, results: Results, sweep: Sweep) -> None:
     else:
         figure.supxlabel(_fixed(measured, axis), fontsize=8, color=GREY)
     for panel in panels:
-        size_axis(panel, sorted(measured[f"key.{axis}"].unique().tolist()))
+        size_axis(panel, sorted(measured[f"key_{axis}"].unique().tolist()))
         panel.set_xlabel(LABELS.get(axis, axis))
 
 
@@ -43,16 +43,16 @@ def draw_times(time: Axes, results: Results, sweep: Sweep, *, exponents: bool = 
     """The times of all engines and of f, with their growth exponents in the legend if asked for."""
     axis, measured = sweep.axes[0], results.measured(sweep.name)
     for engine, own in measured.groupby("engine", sort=False):
-        own = own.sort_values(f"key.{axis}")
-        fit = growth(own[f"key.{axis}"].tolist(), own["median_s"].tolist()) if exponents else None
+        own = own.sort_values(f"key_{axis}")
+        fit = growth(own[f"key_{axis}"].tolist(), own["median_s"].tolist()) if exponents else None
         _curve(time, results, sweep, str(engine), own, axis, fit)
     for executor, own in measured.groupby("executor", sort=False):
-        first = own.drop_duplicates("case").sort_values(f"key.{axis}")
+        first = own.drop_duplicates("case").sort_values(f"key_{axis}")
         compiled = executor == "compiled"
         if executor or set(measured["executor"]) == {""}:
             label, dash = ("f itself, compiled", "--") if compiled else ("f itself", "-")
             time.plot(
-                first[f"key.{axis}"], first["value_s"], label=label, color=GREY, linestyle=dash, linewidth=1.2
+                first[f"key_{axis}"], first["value_s"], label=label, color=GREY, linestyle=dash, linewidth=1.2
             )  # fmt: skip
     time.set_ylabel("time of one call")
     seconds_axis(time)
@@ -62,7 +62,7 @@ def draw_times(time: Axes, results: Results, sweep: Sweep, *, exponents: bool = 
 def _curve(
     axes: Axes, results: Results, sweep: Sweep, engine: str, own: pd.DataFrame, axis: str, fit: Exponent | None
 ) -> None:
-    x = own[f"key.{axis}"].to_numpy(float)
+    x = own[f"key_{axis}"].to_numpy(float)
     label = engine if fit is None else f"{engine}: ~ {axis}$^{{{fit.slope:.2f}}}$ from {axis} = {fit.first:.0f} on"
     axes.plot(x, own["median_s"], label=label, **line(engine))
     quartiles = [
@@ -77,9 +77,9 @@ def _curve(
 
 def _memory(axes: Axes, measured: pd.DataFrame, axis: str) -> None:
     for engine, own in measured.groupby("engine", sort=False):
-        own = own.sort_values(f"key.{axis}")
+        own = own.sort_values(f"key_{axis}")
         axes.plot(
-            own[f"key.{axis}"], own["peak_bytes"].astype(float), label=str(engine), **line(str(engine))
+            own[f"key_{axis}"], own["peak_bytes"].astype(float), label=str(engine), **line(str(engine))
         )  # fmt: skip
     axes.set_ylabel("peak memory of the engine")
     bytes_axis(axes)
@@ -90,7 +90,7 @@ def _fixed(measured: pd.DataFrame, axis: str) -> str:
     """What the whole sweep has in common, and how to read the lines."""
     one = measured.iloc[0]
     names = [str(name) for name in measured.columns]
-    keys = [name for name in names if name.startswith("key.") and name not in (f"key.{axis}", "key.seed")]
+    keys = [name for name in names if name.startswith("key_") and name not in (f"key_{axis}", "key_seed")]
     fixed = ", ".join(f"{name[4:]} = {one[name]}" for name in keys)
     threads = f"{one['threads']} thread{'s' if one['threads'] > 1 else ''}"
     return f"{one['problem']}: {fixed}; {one['dtype']}, {threads}; band: middle half of the rounds, dotted: predicted"

@@ -52,7 +52,8 @@ def draw_all(results: Results, sweeps: list[Sweep], folder: Path) -> tuple[list[
 
 def enough(results: Results, sweep: Sweep) -> bool:
     """Something was measured, and where engines are compared, both of them on some case."""
-    if results.measured(sweep.name).empty:
+    measured = results.measured(sweep.name)
+    if measured.empty or (sweep.kind == "tradeoff" and measured["peak_bytes"].isna().all()):
         return False
     if sweep.kind in ("map", "ratio"):
         return bool(drawn_pairs(results, sweep))

@@ -29,6 +29,6 @@ def draw_gain(figure: Figure, results: Results, sweep: Sweep) -> None:
     gain.set_title("Gain")
     gain.legend(fontsize=9)
     for axes in (time, gain):
-        size_axis(axes, sorted(measured[f"key.{axis}"].unique().tolist()))
+        size_axis(axes, sorted(measured[f"key_{axis}"].unique().tolist()))
         axes.set_xlabel(LABELS.get(axis, axis))
-    figure.suptitle(sweep.title or sweep.name, fontsize=12, x=0.01, ha="left", fontweight="bold")
+    figure.suptitle(sweep.heading, fontsize=12, x=0.01, ha="left", fontweight="bold")

@@ -36,9 +36,9 @@ def draw_map(figure: Figure, results: Results, sweep: Sweep) -> None:
             axes.set_title("compiled" if pair[0].startswith(COMPILED) else "by NumPy's functions", fontsize=10)
     first, second = next(iter(tables))
     if len(tables) > 1:
-        figure.suptitle(sweep.title or sweep.name, fontsize=12, x=0.01, ha="left", fontweight="bold")
+        figure.suptitle(sweep.heading, fontsize=12, x=0.01, ha="left", fontweight="bold")
     else:
-        panels[0].set_title(sweep.title or sweep.name)
+        panels[0].set_title(sweep.heading)
     lines = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=3, fontsize=9)
     bar = figure.colorbar(mesh, ax=list(panels), label=f"log$_2$ ({first} / {second})")

@@ -22,10 +22,10 @@ def draw_ratio(figure: Figure, results: Results, sweep: Sweep) -> None:
     measured = results.measured(sweep.name)
     time, ratio = figure.subplots(1, 2)
     for engine, what in ((engine, what) for pair in tables for engine, what in zip(pair, WHAT, strict=True)):
-        own = measured[measured["engine"] == engine].sort_values(f"key.{axis}")
+        own = measured[measured["engine"] == engine].sort_values(f"key_{axis}")
         label = f"{what} ({engine})" if sweep.name == "products" else engine
-        time.plot(own[f"key.{axis}"], own["median_s"], label=label, **line(engine))
-        time.fill_between(own[f"key.{axis}"], own["ci_low_s"], own["ci_high_s"], color=colour(engine), alpha=0.2)
+        time.plot(own[f"key_{axis}"], own["median_s"], label=label, **line(engine))
+        time.fill_between(own[f"key_{axis}"], own["ci_low_s"], own["ci_high_s"], color=colour(engine), alpha=0.2)
     seconds_axis(time)
     time.set_ylabel("time of one call")
     time.set_title("Time")
@@ -45,4 +45,4 @@ def draw_ratio(figure: Figure, results: Results, sweep: Sweep) -> None:
     for axes in (time, ratio):
         size_axis(axes, sorted(counted["size"].tolist()))
         axes.set_xlabel(LABELS.get(axis, axis) if sweep.name != "products" else f"size {axis} of the matrices")
-    figure.suptitle(sweep.title or sweep.name, fontsize=12, x=0.01, ha="left", fontweight="bold")
+    figure.suptitle(sweep.heading, fontsize=12, x=0.01, ha="left", fontweight="bold")

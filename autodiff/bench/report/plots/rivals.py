@@ -24,7 +24,7 @@ def draw_rivals(figure: Figure, results: Results, sweep: Sweep) -> None:
     for axes, mode in zip(panels, modes, strict=True):
         _panel(axes, table[table["mode"] == mode], mode)
     panels[-1].set_xlabel("time over the fastest's; dots are cases, diamonds geometric means with 95 % intervals")
-    figure.suptitle(sweep.title or sweep.name, fontsize=12, x=0.01, ha="left", fontweight="bold")
+    figure.suptitle(sweep.heading, fontsize=12, x=0.01, ha="left", fontweight="bold")
 
 
 def _heights(table: pd.DataFrame, modes: list[str]) -> list[int]:

@@ -16,13 +16,13 @@ def draw_tradeoff(figure: Figure, results: Results, sweep: Sweep) -> None:
     axis, measured = sweep.axes[0], results.measured(sweep.name)
     memory, trade = figure.subplots(1, 2)
     for engine, own in measured.groupby("engine", sort=False):
-        own = own.sort_values(f"key.{axis}")
+        own = own.sort_values(f"key_{axis}")
         style = line(str(engine)) | {"label": str(engine)}
         peak = own["peak_bytes"].astype(float)
-        memory.plot(own[f"key.{axis}"], peak, **style)
+        memory.plot(own[f"key_{axis}"], peak, **style)
         trade.plot(peak, own["median_s"], **style)
     memory.set_xscale("log", base=2)
-    sizes = sorted(measured[f"key.{axis}"].unique().tolist())
+    sizes = sorted(measured[f"key_{axis}"].unique().tolist())
     memory.set_xticks(sizes, [f"{size:g}" for size in sizes])
     memory.set_xlabel(LABELS.get(axis, axis))
     memory.set_ylabel("peak memory of the engine")
@@ -37,4 +37,4 @@ def draw_tradeoff(figure: Figure, results: Results, sweep: Sweep) -> None:
     trade.set_title("Time against memory")
     handles, labels = trade.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), fontsize=9)
-    figure.suptitle(sweep.title or sweep.name, fontsize=12, x=0.01, ha="left", fontweight="bold")
+    figure.suptitle(sweep.heading, fontsize=12, x=0.01, ha="left", fontweight="bold")
