@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,11 @@ from ...errors import InputError
 from ..ask.names import AGAIN, MACHINE, VALUES
 from .comparison import Comparison, SelfCheck
 from .intervals import Ratio, interval, paired_ratio
-from .rule import LEVEL, Limits, Pairs, judge, means, undisturbed
-from .sides import Key, Side, differences, few, name_of, read_side
+from .rule import ENOUGH, LEVEL, Floors, Pairs, differences, judge, means, spread
+from .sides import Key, Side, facts_that_differ, few, name_of, read_side
 
-ENOUGH = 10  #: measurements that a common factor, or a noise floor, can be taken from
 NOTABLE = math.log(1.02)  #: common factors from here on are told
+WIDE = 1.5  #: intervals that are so much wider than the passes say are worth a word
 DISAGREE = math.log(1.10)  #: by which f itself and the machine's kernels may differ before somebody has to look
 QUANTILE = 0.95  #: of what identical engines differ by, the noise floor
 
@@ -34,8 +35,9 @@ def compare(a: Path, b: Path, *, floor: float | None = None, absolute: bool = Fa
     Args:
         a: the folder or file that B is held against.
         b: the folder or file that is judged.
-        floor: the least ratio that counts as a change, instead of those of :class:`~autodiff.bench.judge.Limits`; left
-            out, they are raised to what identical engines differ by where a run measured them twice.
+        floor: the least ratio that counts as a change, instead of those of
+            :class:`~autodiff.bench.judge.rule.Floors`; left out, they are raised to what identical engines differ by
+            where a run measured them twice.
         absolute: judge times as they are, also where the whole machine was slower.
         force: compare also what was measured on different machines.
 
@@ -44,24 +46,37 @@ def compare(a: Path, b: Path, *, floor: float | None = None, absolute: bool = Fa
     """
     _check(floor)
     left, right = read_side(a), read_side(b)
-    refused, differing = differences(left, right)
+    refused, differing = facts_that_differ(left, right)
     if refused and not force:
         told = "; ".join(refused)
         raise InputError(f"times from different machines say nothing about the code ({told}); --force compares anyway")
+    notes = [f"{text} (compared all the same)" for text in refused] + differing + left.notes + right.notes
+    made = compare_sides(left, right, floor=floor, absolute=absolute)
+    return replace(made, notes=[*notes, *made.notes])
+
+
+def compare_sides(left: Side, right: Side, *, floor: float | None = None, absolute: bool = False) -> Comparison:
+    """The same of what was read, whatever machines it comes from.
+
+    Raises:
+        InputError: both have nothing in common.
+    """
     pairs = {key: (left.times[key], right.times[key]) for key in left.times if key in right.times}
     tested = {key: pair for key, pair in pairs.items() if key[0] != MACHINE}
     if not tested:
         holds = "; ".join(f"{side.path} holds {few(map(name_of, side.tested))}" for side in (left, right))
         raise InputError(f"nothing was measured in both: {holds}")
-    common, notes = (0.0, []) if absolute else _common(pairs)
-    limits = _limits(floor, [found for side in (left, right) if (found := _own_floor(side)) is not None])
-    judged = judge(tested, common, limits)
+    controls = {key: pair for key, pair in pairs.items() if key[0] == MACHINE or key[2] in VALUES.values()}
+    common, notes = _common(controls)
+    wider = spread(controls, common)
+    common, notes = (0.0, []) if absolute else (common, notes)
+    floors = _floors(floor, [found for side in (left, right) if (found := _own_floor(side)) is not None])
+    judged = judge(tested, common, floors, wider)
     gone, new = ([key for key in side.tested if key not in pairs and not _is_repeat(key)] for side in (left, right))
     table = pd.concat([judged, _alone(gone, left, "gone"), _alone(new, right, "new")], ignore_index=True)
-    notes += [f"{text} (compared all the same)" for text in refused] + differing + left.notes + right.notes
     notes += [f"{len(k)} only in {side}: {few(map(name_of, k))}" for side, k in (("A", gone), ("B", new)) if k]
-    notes += _explain(judged, limits)
-    return Comparison(table, means(judged, limits), notes, limits, math.exp(common))
+    notes += _explain(judged, floors, wider)
+    return Comparison(table, means(tested, common, floors, wider), notes, floors, math.exp(common))
 
 
 def self_check(path: Path, floor: float | None = None) -> SelfCheck:
@@ -69,7 +84,7 @@ def self_check(path: Path, floor: float | None = None) -> SelfCheck:
 
     Args:
         path: the folder of a run whose engines stand twice in it, the second time as ``NAME@again``.
-        floor: the least ratio that counts as a change, instead of those of :class:`~autodiff.bench.judge.Limits`.
+        floor: the least ratio that counts as a change, instead of those of :class:`~autodiff.bench.judge.rule.Floors`.
 
     Raises:
         InputError: it cannot be read, or no engine was measured twice.
@@ -80,12 +95,12 @@ def self_check(path: Path, floor: float | None = None) -> SelfCheck:
     ratios = {key: ratio for key, pair in pairs.items() if (ratio := paired_ratio(pair[1], pair[0])) is not None}
     if not ratios:
         raise InputError(f"{path} holds no engine that was measured twice, the second time as NAME{AGAIN}")
-    limits = _limits(floor, [])
-    judged = judge({key: pairs[key] for key in ratios}, 0.0, limits)
+    floors = _floors(floor, [])
+    judged = judge({key: pairs[key] for key in ratios}, 0.0, floors)
     table = judged[["sweep", "case", "engine"]].copy()
     table["ratio"], table["low"], table["high"] = zip(*((r.value, r.low, r.high) for r in ratios.values()), strict=True)
     table["verdict"] = judged["verdict"]
-    return SelfCheck(table, _mean_over_passes(pairs), _floor_of(judged), limits, side.notes)
+    return SelfCheck(table, _mean_over_passes(pairs), _floor_of(judged), floors, side.notes)
 
 
 def _check(floor: float | None) -> None:
@@ -93,11 +108,11 @@ def _check(floor: float | None) -> None:
         raise InputError(f"a noise floor is a ratio of at least 1, not {floor}")
 
 
-def _limits(asked: float | None, found: Collection[float]) -> Limits:
+def _floors(asked: float | None, found: Collection[float]) -> Floors:
     if asked is not None:
-        return Limits(asked, asked)
-    usual = max([*found, Limits().usual])
-    return Limits(usual, max(usual, Limits().single))
+        return Floors(asked, asked)
+    usual = max([*found, Floors().usual])
+    return Floors(usual, max(usual, Floors().single))
 
 
 def _alone(keys: Collection[Key], side: Side, verdict: str) -> pd.DataFrame:
@@ -108,16 +123,14 @@ def _alone(keys: Collection[Key], side: Side, verdict: str) -> pd.DataFrame:
     return table
 
 
-def _common(pairs: Pairs) -> tuple[float, list[str]]:
+def _common(controls: Pairs) -> tuple[float, list[str]]:
     """The logarithm of how much slower the machine was in B, and what is to be said about it."""
+    if len(controls) < ENOUGH:
+        return 0.0, ["too little was measured of the machine itself: where it was slower, the code looks slower"]
     kernels: list[float] = []
     values: list[float] = []
-    for (sweep, _, engine), pair in pairs.items():
-        if sweep == MACHINE or engine in VALUES.values():
-            left, right = map(undisturbed, pair)
-            (kernels if sweep == MACHINE else values).append(float(right.mean() - left.mean()))
-    if len(kernels) + len(values) < ENOUGH:
-        return 0.0, ["too little was measured of the machine itself: where it was slower, the code looks slower"]
+    for (sweep, _, _), ratio in zip(controls, differences(controls).ratio.tolist(), strict=True):
+        (kernels if sweep == MACHINE else values).append(ratio)
     common = float(np.median(kernels + values))
     notes = []
     if abs(common) > NOTABLE:
@@ -136,15 +149,20 @@ def _factor(log: float) -> str:
     return f"{math.exp(abs(log)):.2f} times {'slower' if log > 0 else 'faster'}"
 
 
-def _explain(judged: pd.DataFrame, limits: Limits) -> list[str]:
+def _explain(judged: pd.DataFrame, floors: Floors, wider: float) -> list[str]:
     """How the verdicts come about."""
     without = int(judged["low"].isna().sum())
     notes = []
     if without < len(judged):
-        notes.append(f"a change is a ratio beyond {limits.usual:.3g} whose {LEVEL:.0%} interval does not hold 1")
+        notes.append(f"a change is a ratio beyond {floors.usual:.3g} whose {LEVEL:.0%} interval does not hold 1")
+    if wider > WIDE:
+        notes.append(
+            f"the machine's kernels and f itself differ {wider:.1f} times as far between A and B as their passes say, "
+            "and intervals are that much wider: what differs between runs is more than what differs within them"
+        )
     if without:
         notes.append(
-            f"{without} measurements have one pass on a side, so no interval: beyond {limits.single:.3g} they count as "
+            f"{without} measurements have one pass on a side, so no interval: beyond {floors.single:.3g} they count as "
             "changed, though one in twenty is that far off by chance, on a busy machine more; more passes help"
         )
     return notes
@@ -164,7 +182,7 @@ def _repeated(side: Side) -> Pairs:
 def _own_floor(side: Side) -> float | None:
     """What identical engines differed by in a run; None where too few were measured twice."""
     pairs = _repeated(side)
-    return _floor_of(judge(pairs, 0.0, Limits())) if len(pairs) >= ENOUGH else None
+    return _floor_of(judge(pairs, 0.0, Floors())) if len(pairs) >= ENOUGH else None
 
 
 def _floor_of(judged: pd.DataFrame) -> float:

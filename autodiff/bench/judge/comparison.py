@@ -10,7 +10,7 @@ import pandas as pd
 from ...errors import InputError
 from ...text import markdown, markdown_table, seconds_text
 from .intervals import Ratio
-from .rule import Limits
+from .rule import Floors
 
 VERDICTS = ("slower", "faster", "same", "new", "gone")
 
@@ -20,24 +20,25 @@ class Comparison:
     """What differs between A and B; ratios are B over A, above 1 means that B is slower.
 
     Attributes:
-        table: a row per measurement: sweep, case, engine, a_s, b_s (seconds of the undisturbed passes), ratio, low,
-            high, verdict: "slower", "faster", "same" (no difference shown), "new" (only in B), "gone" (only in A).
+        table: a row per measurement: sweep, case, engine, a_s, b_s (seconds: geometric means of the fastest rounds of
+            the passes that count), ratio, low, high, verdict: "slower", "faster", "same" (no difference shown), "new"
+            (only in B), "gone" (only in A).
         means: a row per sweep and engine: cases, geometric mean ratio, low, high, verdict.
         notes: what to know before believing it.
-        limits: the least ratios that count as a change.
+        floors: the least ratios that count as a change.
         common: the factor that every ratio is relative to, 1 where it is relative to none.
     """
 
     table: pd.DataFrame
     means: pd.DataFrame
     notes: list[str]
-    limits: Limits
+    floors: Floors
     common: float
 
     @property
     def floor(self) -> float:
         """The least ratio that counts as a change where there is an interval."""
-        return self.limits.usual
+        return self.floors.usual
 
     @property
     def headline(self) -> str:
@@ -59,7 +60,7 @@ class Comparison:
             raise InputError(f"a comparison fails above a ratio, which is a number above 0, not {above}")
         found = []
         for what, frame in (("on average", self.means), ("", self.table)):
-            low = frame["low"].fillna(frame["ratio"] / self.limits.single)
+            low = frame["low"].fillna(frame["ratio"] / self.floors.single)
             for row in frame[(frame["verdict"] == "slower") & (low > above)].to_dict("records"):
                 name = " ".join(filter(None, (row["sweep"], row.get("case"), row["engine"], what)))
                 found.append(f"{name}: {Ratio(row['ratio'], row['low'], row['high'])}")
@@ -84,14 +85,14 @@ class SelfCheck:
         mean: the geometric mean ratio.
         floor: the 95th percentile of the ratios that a comparison takes, each as at least 1; where it is above the
             usual limit, nothing below it is called a change when one of the runs compared is this one.
-        limits: the least ratios that counted as a change.
+        floors: the least ratios that counted as a change.
         notes: what was left out.
     """
 
     table: pd.DataFrame
     mean: Ratio
     floor: float
-    limits: Limits
+    floors: Floors
     notes: list[str] = field(default_factory=list)
 
     @property

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...errors import InputError
+from ...text import tame
 from ..ask.names import MACHINE
 from ..records import record as records
 from ..records.folder import Folder, read_environment
@@ -100,6 +101,9 @@ def _read_folder(path: Path) -> Side:
     facts = _facts(environment)
     if not facts:
         notes.append(f"{path} does not say which machine it was measured on")
+    noise = environment.get("noise")
+    if isinstance(noise, str) and noise:
+        notes.append(f"{path}: {tame(noise)}")
     if environment.get("resumed"):
         notes.append(f"{path} was resumed under other settings; only its first are compared")
     return Side(path, dict(times), facts, notes)
@@ -177,7 +181,7 @@ def _read_json(path: Path) -> Side:
     return Side(path, times, _texts(facts), notes)
 
 
-def differences(a: Side, b: Side) -> tuple[list[str], list[str]]:
+def facts_that_differ(a: Side, b: Side) -> tuple[list[str], list[str]]:
     """In what the machines differ: what makes times incomparable, and what only has to be known, in words."""
     refused: list[str] = []
     known: list[str] = []

@@ -13,7 +13,7 @@ from autodiff.bench.ask.files import parse
 from autodiff.bench.ask.tasks import tasks
 from autodiff.bench.judge.columns import FILES, KEY, PASS, RESULTS, WON, dictionary
 from autodiff.bench.judge.comparison import Comparison
-from autodiff.bench.judge.rule import Limits, judge
+from autodiff.bench.judge.rule import Floors, judge
 from autodiff.bench.records import folder as folders
 from autodiff.bench.records import record as records
 from autodiff.bench.records.folder import Folder
@@ -160,9 +160,9 @@ def test_a_comparison_for_a_pull_request_is_only_text():
     times = {1: 1e-6, 2: 1.01e-6, 3: 1.02e-6}
     slower = {number: 2 * time for number, time in times.items()}
     pairs = {("group", HOSTILE, ""): (times, slower)}
-    table = judge(pairs, 0.0, Limits())
+    table = judge(pairs, 0.0, Floors())
     means = table.assign(cases=1)[["sweep", "engine", "cases", "ratio", "low", "high", "verdict"]]
-    made = Comparison(table, means, [HOSTILE], Limits(), 1.0)
+    made = Comparison(table, means, [HOSTILE], Floors(), 1.0)
     text = made.to_markdown()
     assert all(bad not in text for bad in ("<script", "](http", "\x1b", "\none "))
 
