@@ -1,18 +1,19 @@
-"""How a time grows with a size: the exponent of the straight part of a sweep."""
+"""How a time grows with a size: the exponent of a sweep, or those of its two parts and where they meet."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from scipy import stats
 
 from .intervals import CONFIDENCE, Floats
 
-FEWEST = 4  #: points of a fit: three leave a single residual, from which a bend and noise cannot be told apart
-STRAIGHT = 0.2  #: how far a slope may change over a range that counts as straight; see ``growth``
+FEWEST = 4  #: sizes of a fit: three leave one residual, from which a bend and noise cannot be told apart
+SHORTEST = 3  #: sizes of a part
+BEND = 0.1  #: difference between the exponents of two parts from which on they are worth telling apart
+LEVEL = 0.01  #: chance of a straight sweep to be cut in two
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,40 +31,84 @@ class Exponent:
         return f"{self.slope:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
-def growth(sizes: Sequence[float], seconds: Sequence[float]) -> Exponent | None:
-    """The slope of log time against log size over the upper part of a sweep, as far down as it is straight.
+def growth(sizes: Sequence[float], seconds: Sequence[float]) -> list[Exponent]:
+    """The exponent of a sweep, or two where one line does not do, smaller sizes first; none of too few sizes.
 
-    The smallest sizes are left out until the slope changes by at most ``STRAIGHT`` from one end of the range to the
-    other; None if it changes by more even over the largest ``FEWEST`` sizes. The limit is on the bend and not on its
-    significance: a few points with one outlier hide any bend from a test, and next to no noise makes every bend
-    significant. Noise of 2 % bends four straight points a factor of two apart beyond the limit in 3 % of all sweeps.
+    An exponent is the least-squares slope of log time over log size. Its 95 % interval holds the slope that the times
+    without noise would give over the same sizes, whatever their shape: what a line leaves over adds to the variance and
+    never takes from it. It is not the slope at every size in the range, nor the one that larger sizes tend to.
 
-    Slope and bend are medians over all pairs and triples of points, so that single outliers move neither much. The
-    interval is Sen's, from the ranks, widened by half the bend on either side: it holds the slope at both ends of the
-    range, and makes up for four points, of which the ranks alone give at most 92 %. In simulations with 2 % noise and
-    5 % outliers it held the slope of straight sweeps in 95 % or more. For a constant plus a power it is the local
-    slope that it holds, in 94 % or more; the power's own exponent where the range is long enough.
+    Two parts share the size where they meet, the one that leaves the least squares over. They are told apart where
+    their exponents differ by more than ``BEND`` and the F test on three more parameters (two for a line, one for where
+    it is cut) is significant at ``LEVEL``. Their residuals are pooled for the interval.
 
-    Sources: Theil, A rank-invariant method of linear and polynomial regression analysis (Proc. KNAW 53, 1950); Sen,
-    Estimates of the regression coefficient based on Kendall's tau (JASA 63, 1968).
+    Of 4,000 simulated sweeps each (6 to 12 sizes, each twice the last), the interval held that slope in per cent:
+
+    ====================  ======  ======  ======
+    noise                 1 %     2 %     5 %
+    ====================  ======  ======  ======
+    straight              94.9    95.5    94.5
+    constant and a power  100     100     99.6
+    sum of two powers     100     99.8    99.0
+    ====================  ======  ======  ======
+
+    Source: Quandt, The estimation of the parameters of a linear regression system obeying two separate regimes (JASA
+    53, 1958).
     """
     known, times = np.asarray(sizes, float), np.asarray(seconds, float)
     if not all(np.isfinite(values).all() and (values > 0).all() for values in (known, times)):
-        return None
+        return []
     distinct = np.unique(known)
+    if len(distinct) < FEWEST:
+        return []
     x, y = np.log(distinct), np.log([np.median(times[known == size]) for size in distinct])
-    for start in range(len(x) - FEWEST + 1):
-        bend = _bend(x[start:], y[start:])
-        if abs(bend) <= STRAIGHT:
-            fit = stats.theilslopes(y[start:], x[start:], CONFIDENCE)
-            low, high = float(fit.low_slope) - abs(bend) / 2, float(fit.high_slope) + abs(bend) / 2
-            first, last = distinct[[start, -1]].tolist()
-            return Exponent(float(fit.slope), low, high, first, last, len(x) - start)
-    return None
+    whole = _fit(x, y, [(0, len(x))])
+    cuts = range(SHORTEST - 1, len(x) - SHORTEST + 1)
+    halves = [_fit(x, y, [(0, cut + 1), (cut, len(x))]) for cut in cuts]
+    best = min(halves, key=lambda fit: fit.left_over, default=whole)
+    chosen = best if _tells_more(best, whole, len(x)) else whole
+    return chosen.exponents(distinct)
 
 
-def _bend(x: Floats, y: Floats) -> float:
-    """How much the slope changes from the first to the last x: Theil's median, of second divided differences."""
-    i, j, k = np.array(list(combinations(range(len(x)), 3))).T
-    lower, upper = (y[j] - y[i]) / (x[j] - x[i]), (y[k] - y[j]) / (x[k] - x[j])
-    return float(2 * np.median((upper - lower) / (x[k] - x[i])) * (x[-1] - x[0]))
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """Lines over ranges of points, with the squares that they leave over."""
+
+    ranges: list[tuple[int, int]]
+    slopes: list[float]
+    errors: list[float]
+    left_over: float
+    freedom: int
+
+    def exponents(self, sizes: Floats) -> list[Exponent]:
+        deviation = np.sqrt(self.left_over / self.freedom)
+        factor = float(stats.t.ppf((1 + CONFIDENCE) / 2, self.freedom))
+        made = []
+        for (start, end), slope, error in zip(self.ranges, self.slopes, self.errors, strict=True):
+            margin = factor * float(deviation) * error
+            first, last = sizes[[start, end - 1]].tolist()
+            made.append(Exponent(slope, slope - margin, slope + margin, first, last, end - start))
+        return made
+
+
+def _fit(x: Floats, y: Floats, ranges: list[tuple[int, int]]) -> _Fit:
+    slopes, errors, squares, freedom = [], [], 0.0, 0
+    for start, end in ranges:
+        own, values = x[start:end] - x[start:end].mean(), y[start:end]
+        length = float(own @ own)
+        slopes.append(float(own @ values) / length)
+        errors.append(length**-0.5)
+        squares += float(((values - values.mean() - slopes[-1] * own) ** 2).sum())
+        freedom += end - start - 2
+    return _Fit(ranges, slopes, errors, squares, freedom)
+
+
+def _tells_more(two: _Fit, one: _Fit, points: int) -> bool:
+    """The bend is of a size that matters, and is no noise."""
+    if two is one or abs(two.slopes[1] - two.slopes[0]) <= BEND:
+        return False
+    freedom = max(points - 5, 1)
+    explained = (one.left_over - two.left_over) / 3
+    if two.left_over <= 0:
+        return explained > 0
+    return bool(stats.f.sf(explained / (two.left_over / freedom), 3, freedom) < LEVEL)

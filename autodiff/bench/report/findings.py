@@ -7,9 +7,9 @@ import pandas as pd
 
 from ..ask.names import COMPILED
 from ..ask.sweep import Sweep
-from ..judge.growth import FEWEST, STRAIGHT, growth
 from ..judge.intervals import Ratio, zero_crossing
 from ..judge.results import Results
+from .growth import exponents
 from .section import Section, engines_of
 from .won import who_won
 
@@ -25,33 +25,6 @@ def findings(results: Results, sweeps: list[Sweep]) -> list[Section]:
         made += [about(results, sweep, pair) for pair in pairs(results, sweep)] if about else []
     made += [gains(results, s) for s in sweeps if s.kind == "gain"]
     return [section for section in made if section is not None and not section.table.empty]
-
-
-def exponents(results: Results, sweeps: list[Sweep]) -> Section:
-    """``time ~ axis^slope`` over the straight part of every sweep over one axis."""
-    rows = []
-    for sweep in (sweep for sweep in sweeps if len(sweep.axes) == 1 and sweep.kind != "bars"):
-        axis, measured = sweep.axes[0], results.measured(sweep.name)
-        if axis == "seed" or measured.empty:
-            continue
-        for engine, own in measured.groupby("engine", sort=False):
-            own = own.sort_values(f"key_{axis}")
-            sizes, times = own[f"key_{axis}"].to_numpy(float), own["median_s"].to_numpy(float)
-            fit = growth(sizes.tolist(), times.tolist())
-            if fit:
-                text = f"[{fit.low:.2f}, {fit.high:.2f}]"
-                rows.append((sweep.name, engine, f"{fit.slope:.2f}", text, f"{axis} = {fit.first:g} to {fit.last:g}"))
-            elif len(sizes) >= FEWEST:
-                slopes = np.diff(np.log(times)) / np.diff(np.log(sizes))
-                span = f"{axis} = {sizes[0]:g} to {sizes[-1]:g}"
-                rows.append((sweep.name, engine, "bends", f"{slopes[0]:.2f} at first, {slopes[-1]:.2f} at last", span))
-    return Section(
-        "Growth",
-        "time ~ size^exponent over the upper part of each sweep, as far down as the slope changes by at most "
-        f"{STRAIGHT}; the interval holds the slope at both ends of that range. Where even the largest sizes bend, the "
-        "first and the last slope.",
-        pd.DataFrame(rows, columns=["sweep", "engine", "exponent", "95 % interval", "over"]),
-    )
 
 
 def log_ratios(results: Results, sweep: Sweep, pair: Pair) -> pd.DataFrame:

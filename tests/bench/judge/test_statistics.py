@@ -4,10 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from autodiff.bench.judge.growth import FEWEST, growth
 from autodiff.bench.judge.intervals import Drift, drift, interval, outliers, paired_ratio, zero_crossing
 from autodiff.machine.kernels import WRITERS, kernel, solve
 from autodiff.machine.rates import Rates
@@ -17,70 +16,6 @@ from autodiff.text import seconds_text
 POSITIVE = st.floats(1e-7, 1e3)
 SCALES = st.integers(-20, 20).map(lambda power: 2.0**power)  # exact in floating point
 PASSES = st.dictionaries(st.integers(1, 5), st.lists(POSITIVE, min_size=1, max_size=30), min_size=1)
-
-
-@given(st.floats(-2, 4), st.floats(1e-9, 1e3), st.integers(FEWEST, 14))
-def test_growth_recovers_a_power(slope, scale, points):
-    sizes = [2.0**k for k in range(points)]
-    fit = growth(sizes, [scale * size**slope for size in sizes])
-    assert fit.slope == pytest.approx(slope, abs=1e-6)
-    assert fit.low <= fit.slope <= fit.high
-    assert (fit.first, fit.last, fit.points) == (sizes[0], sizes[-1], points)
-
-
-@given(st.lists(POSITIVE, min_size=4, max_size=9), SCALES, SCALES, st.floats(-2, 2), st.randoms())
-def test_growth_knows_neither_units_nor_order(seconds, of_time, of_size, more, random):
-    """And where times are multiplied by a power of the size, the slope grows by just that."""
-    points = [(2.0**k, time) for k, time in enumerate(seconds)]
-    fit = growth(*zip(*points, strict=True))
-    random.shuffle(points)
-    times = [of_time * time * size**more for size, time in points]
-    assume(len(set(seconds)) == len(set(times)) == len(points))  # Sen's interval corrects for ties
-    other = growth([of_size * size for size, _ in points], times)
-    assert (fit is None) == (other is None)
-    if fit:
-        expected = fit.slope + more, fit.low + more, fit.high + more
-        assert (other.slope, other.low, other.high) == pytest.approx(expected, abs=1e-6)
-        assert (other.first, other.points) == (of_size * fit.first, fit.points)
-
-
-def test_growth_looks_where_the_time_is_a_power():
-    """A constant part of 100 hides a linear one up to some hundred; above, it does not."""
-    sizes = [2.0**k for k in range(15)]
-    fit = growth(sizes, [100 + size for size in sizes])
-    assert 256 <= fit.first <= 1024
-    assert fit.slope == pytest.approx(1.0, abs=0.06)
-    assert fit.low <= 1 <= fit.high
-    assert growth(sizes, [1000 + 0.1 * size for size in sizes]) is None, "bends up to the end"
-    assert growth(sizes, [10000 + 0.1 * size for size in sizes]).slope == pytest.approx(0, abs=0.01)
-    assert growth([1, 2, 2, 2, 4, 8], [1, 2, 2, 7, 4, 8]) == growth([1, 2, 4, 8], [1, 2, 4, 8]), "the median of equals"
-
-
-def test_growth_bears_an_outlier():
-    sizes = [2.0**k for k in range(10)]
-    for slow in range(10):
-        fit = growth(sizes, [size * (1.5 if k == slow else 1) for k, size in enumerate(sizes)])
-        assert fit.slope == pytest.approx(1, abs=1e-9)
-
-
-@pytest.mark.parametrize("seconds", [[1.0] * (FEWEST - 1), [], [1, 2, 4, 8, math.nan], [1, 2, 4, 8, 0], [1, 1, 2, 4]])
-def test_growth_needs_a_straight_range_of_times(seconds):
-    assert growth([2.0**k for k in range(len(seconds))], seconds) is None
-
-
-@pytest.mark.parametrize(("points", "constant"), [(4, 0), (6, 0), (14, 0), (14, 32), (14, 128)])
-def test_growth_covers_the_slope(points, constant):
-    """2 % noise and 5 % of the points up to half as slow again: the interval holds the slope of the fitted range."""
-    rng = np.random.default_rng(points + constant)
-    sizes, hits, found = 2.0 ** np.arange(points), 0, 0
-    truth = constant + sizes
-    for _ in range(200):
-        noise = 0.02 * rng.standard_normal(points) + np.log1p(0.5 * rng.random(points)) * (rng.random(points) < 0.05)
-        fit = growth(sizes, truth * np.exp(noise))
-        if fit:
-            found += 1
-            hits += fit.low <= np.log(truth[-1] / (constant + fit.first)) / np.log(fit.last / fit.first) <= fit.high
-    assert 0.94 * 160 <= 0.94 * found <= hits
 
 
 @pytest.mark.parametrize("passes_", [2, 3, 5])

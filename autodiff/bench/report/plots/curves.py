@@ -44,8 +44,8 @@ def draw_times(time: Axes, results: Results, sweep: Sweep, *, exponents: bool = 
     axis, measured = sweep.axes[0], results.measured(sweep.name)
     for engine, own in measured.groupby("engine", sort=False):
         own = own.sort_values(f"key_{axis}")
-        fit = growth(own[f"key_{axis}"].tolist(), own["median_s"].tolist()) if exponents else None
-        _curve(time, results, sweep, str(engine), own, axis, fit)
+        parts = growth(own[f"key_{axis}"].tolist(), own["median_s"].tolist()) if exponents else []
+        _curve(time, results, sweep, str(engine), own, axis, parts)
     for executor, own in measured.groupby("executor", sort=False):
         first = own.drop_duplicates("case").sort_values(f"key_{axis}")
         compiled = executor == "compiled"
@@ -60,10 +60,13 @@ def draw_times(time: Axes, results: Results, sweep: Sweep, *, exponents: bool = 
 
 
 def _curve(
-    axes: Axes, results: Results, sweep: Sweep, engine: str, own: pd.DataFrame, axis: str, fit: Exponent | None
+    axes: Axes, results: Results, sweep: Sweep, engine: str, own: pd.DataFrame, axis: str, parts: list[Exponent]
 ) -> None:
     x = own[f"key_{axis}"].to_numpy(float)
-    label = engine if fit is None else f"{engine}: ~ {axis}$^{{{fit.slope:.2f}}}$ from {axis} = {fit.first:.0f} on"
+    label = engine
+    if parts:
+        label += f": ~ {axis}$^{{{parts[-1].slope:.2f}}}$"
+        label += f" from {axis} = {parts[-1].first:g} on" if len(parts) > 1 else ""
     axes.plot(x, own["median_s"], label=label, **line(engine))
     quartiles = [
         np.quantile(np.concatenate([*map(np.asarray, results.rounds(sweep.name, case, engine).values())]), [0.25, 0.75])
