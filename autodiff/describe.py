@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,39 +33,20 @@ def usual_wrt(text: str) -> str:
     return "input" if known is None else known.wrt
 
 
-_CALL = re.compile(r"[A-Za-z_]\w*\s*\(.*\)", re.DOTALL)
+_CALL = re.compile(r"[A-Za-z_][\w.:]*\s*\(.*\)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*|[A-Za-z_]\w*")
 
 
 def network_from(text: str) -> Network:
-    """A network by ``module:name`` (the module is found from the current folder too) or ``problem(key=value, ...)``.
+    """A network by ``problem(key=value, ...)``, or ``module:name``, which may take keywords too.
 
     Raises:
         InputError: the module cannot be imported, has no such network, or the arguments cannot be read.
         UnknownNameError: no such problem or argument.
     """
     text = text.strip()
-    if ":" in text and "(" not in text:
-        return _from_module(*text.split(":", 1))
     name, _, rest = text.partition("(")
     return find_family(name.strip())(**_keywords(rest.rstrip(")"), text))
-
-
-def _from_module(module: str, name: str) -> Network:
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        found: Any = importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-        made = found() if callable(found) and not isinstance(found, Network) else found
-    except Exception as error:
-        raise InputError(f"{module}:{name} cannot be loaded: {type(error).__name__}: {error}") from error
-    if not isinstance(made, Network):
-        raise InputError(
-            f"{module}:{name} is {type(made).__name__}; expected an autodiff.Network, or a function of one"
-        )
-    return made
 
 
 def _keywords(arguments: str, text: str) -> dict[str, Any]:
@@ -77,8 +56,9 @@ def _keywords(arguments: str, text: str) -> dict[str, Any]:
         keywords = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
     except (SyntaxError, ValueError, AssertionError, RecursionError) as error:
         raise InputError(f"{text!r} cannot be read; write it like mlp(n=64, m=1, depth=4)") from error
-    if call.args:
-        raise InputError(f"{text!r}: write every argument as key=value")
+    if call.args or len(keywords) < len(call.keywords):
+        twice = "an argument stands twice" if not call.args else "write every argument as key=value"
+        raise InputError(f"{text!r}: {twice}")
     return keywords
 
 

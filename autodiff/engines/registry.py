@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
+from typing import cast
 
 from ..arrays import read_size
 from ..errors import AutodiffError, InputError, UnknownNameError
+from ..loading import is_reference, load
 from .auto import Auto
 from .base import Engine
 from .bracketed import ExplicitOptimal
@@ -53,7 +57,9 @@ def _loader(point: EntryPoint) -> Callable[[], Maker]:
     def load() -> Maker:
         try:
             made = point.load()
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # another package may do anything, sys.exit() included
             raise AutodiffError(f"engine {point.name} ({point.value}) cannot be loaded: {error}") from error
         if not (isinstance(made, type) and issubclass(made, Engine)):
             raise AutodiffError(f"engine {point.name} ({point.value}) is no subclass of autodiff.Engine")
@@ -63,7 +69,17 @@ def _loader(point: EntryPoint) -> Callable[[], Maker]:
 
 
 def register(engine: type[Engine]) -> type[Engine]:
-    """Add an engine class for this process; usable as a decorator. A packaged engine uses an entry point instead."""
+    """Add an engine class under its ``name`` for this process, and give it back; usable as a decorator.
+
+    What is measured is measured in processes of their own, which know it as ``module:Class`` and need no registering;
+    an engine in a package of its own is known everywhere by an entry point::
+
+        [project.entry-points."autodiff.engines"]
+        mine = "mypackage:Mine"
+
+    Raises:
+        InputError: no subclass of Engine, or one without a name.
+    """
     if not (isinstance(engine, type) and issubclass(engine, Engine) and isinstance(getattr(engine, "name", None), str)):
         raise InputError(f"register takes a subclass of Engine with a name, not {engine!r}")
     _makers()[engine.name] = functools.partial(_given, engine)
@@ -73,8 +89,9 @@ def register(engine: type[Engine]) -> type[Engine]:
 def engine(name: str | Engine | type[Engine]) -> Engine:
     """The engine of that name, which may carry options: ``forward``, ``forward(chunk=64)``.
 
-    A tag makes a rival: ``forward@b`` is the same engine, measured under that name in a process of its own. An engine
-    is given back as it is, of a class one is made.
+    ``module:name`` is a class of engines, an engine, or a function that makes one, from the current folder or any
+    installed package. A tag makes a rival: ``forward@b`` is the same engine, measured under that name in a process of
+    its own. An engine is given back as it is, of a class one is made.
 
     Raises:
         UnknownNameError: no such engine or option, with the near matches.
@@ -84,32 +101,54 @@ def engine(name: str | Engine | type[Engine]) -> Engine:
     if isinstance(name, Engine):
         return name
     if isinstance(name, type) and issubclass(name, Engine):
-        return _made(name)
+        return _made(name, name.__name__)
     name, at, tag = name.partition("@") if isinstance(name, str) else (name, "", "")
     if at:
         return _tagged(name, tag)
     base, options = split_options(name)
-    try:
-        find = _makers()[base]
-    except (KeyError, TypeError):
-        raise UnknownNameError("engine", base, _makers()) from None
-    maker = find()
-    if not options:
-        return maker()
-    known = list(inspect.signature(maker).parameters)
+    maker = _maker(base)
+    if isinstance(maker, Engine):
+        if options:
+            raise InputError(f"{base} is an engine already, and takes no options")
+        made = copy.copy(maker)
+        made.label = name
+        return made
+    if not options and not is_reference(base):
+        return _made(maker, base)
+    known = list(_parameters(maker))
     for key in options:
         if key not in known:
             raise UnknownNameError(f"option of engine {base}", key, known or ["none"])
-    made = maker(**options)
+    made = _made(maker, base, options)
     made.label = name
     return made
 
 
-def _made(kind: type[Engine]) -> Engine:
+def _maker(base: str) -> Maker | Engine:
+    """What makes the engine of that name, or the engine itself."""
+    if is_reference(base):
+        found = load(base)
+        if not (isinstance(found, Engine) or callable(found)):
+            raise InputError(f"{base} is {type(found).__name__}; expected a class of engines, an engine or a function")
+        return cast("Maker | Engine", found)
     try:
-        return kind()
-    except TypeError as error:
-        raise InputError(f"an engine cannot be made of {kind.__name__} without arguments: {error}") from error
+        find = _makers()[base]
+    except (KeyError, TypeError):
+        raise UnknownNameError("engine", base, _makers()) from None
+    return find()
+
+
+def _made(maker: Maker, name: str, options: Mapping[str, int] = MappingProxyType({})) -> Engine:
+    """An engine of its maker, which may be another package's, and raise anything."""
+    try:
+        made = maker(**options)
+    except (AutodiffError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise InputError(f"engine {name} cannot be made: {type(error).__name__}: {error}") from error
+    if not isinstance(made, Engine):
+        raise InputError(f"engine {name} is {type(made).__name__}; expected an autodiff.Engine")
+    return made
 
 
 def _tagged(name: str, tag: str) -> Engine:
@@ -119,6 +158,23 @@ def _tagged(name: str, tag: str) -> Engine:
     made.label = f"{name}@{tag}"
     made.family = f"{made.family}@{tag}"
     return made
+
+
+def _parameters(maker: Maker) -> Iterable[str]:
+    try:
+        return inspect.signature(maker).parameters
+    except (TypeError, ValueError):  # something without a signature, which takes no options
+        return ()
+
+
+def why_not(found: Engine) -> str:
+    """Empty if the engine can run here, else the reason, also where asking it fails."""
+    try:
+        return found.available()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return f"engine {found.label} cannot say whether it can run: {type(error).__name__}: {error}"
 
 
 def split_options(name: str) -> tuple[str, dict[str, int]]:
@@ -149,7 +205,7 @@ def engines() -> dict[str, str]:
     found = {}
     for name in _makers():
         try:
-            found[name] = engine(name).available()
+            found[name] = why_not(engine(name))
         except AutodiffError as error:
             found[name] = str(error)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +11,10 @@ from numpy.typing import DTypeLike
 
 from ..arrays import Array, float_dtype
 from ..errors import InputError
-from ..layers import ACTIVATIONS, Dense, Layer
+from ..layers import ACTIVATIONS, Batched, CrossEntropy, Dense, Layer
 from ..layers.activations import activation as find_activation
 from ..network import Network
-from .families import family, require_positive
+from .families import family, require_memory, require_positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ def dense(rng: np.random.Generator, inputs: int, outputs: int, activation: str, 
 
 def dense_chain(rng: np.random.Generator, sizes: list[int], activation: str) -> list[Layer]:
     """Dense layers through ``sizes``, the last one without activation."""
+    require_memory(8 * sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(sizes)))
     last = len(sizes) - 2
     layers: list[Layer] = []
     for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
@@ -66,15 +68,29 @@ def dense_chain(rng: np.random.Generator, sizes: list[int], activation: str) -> 
     return layers
 
 
-@family(n=5, m=4, depth=3, width=6)
+def read_widths(text: str) -> list[int]:
+    """Widths in full, the inputs first: ``784-300-100-10``.
+
+    Raises:
+        InputError: something else.
+    """
+    parts = text.split("-")
+    if len(parts) < 2 or not all(re.fullmatch(r"[1-9]\d{0,9}", part) for part in parts):
+        raise InputError(f"widths is {text[:40]!r}; expected sizes from the inputs to the outputs, such as 784-300-10")
+    return [int(part) for part in parts]
+
+
+@family(either=(("n", "m", "depth", "width"), ("widths",)), n=5, m=4, depth=3, width=6)
 def mlp(
-    n: int,
-    m: int,
-    depth: int,
+    n: int | None = None,
+    m: int | None = None,
+    depth: int | None = None,
     width: int = 64,
     activation: str = "tanh",
     seed: int = 0,
     dtype: DTypeLike = np.float64,
+    *,
+    widths: str | None = None,
 ) -> Network:
     """A multilayer perceptron R^n -> R^m of ``depth`` dense layers with ``width`` units between them.
 
@@ -82,18 +98,59 @@ def mlp(
         n, m: inputs and outputs.
         depth: dense layers; the last has no activation, so depth 1 is one affine map.
         width: units of every hidden layer.
+        widths: instead of these four, all of them: ``784-300-100-10`` is 784 inputs, two hidden layers, 10 outputs.
         activation: of the hidden layers.
         seed: of the weights.
         dtype: float64 or float32.
 
     Raises:
-        InputError: a size below 1. UnknownNameError: no such activation.
+        InputError: a size below 1. UnknownNameError: no such activation. LimitError: more memory than there is.
     """
-    require_positive(n=n, m=m, depth=depth, width=width)
     find_activation(activation)
-    sizes = [n, *[width] * (depth - 1), m]
+    if widths is not None:
+        sizes = read_widths(widths)
+    else:
+        require_positive(n=n, m=m, depth=depth, width=width)
+        assert n is not None
+        assert m is not None
+        assert depth is not None
+        sizes = [n, *[width] * (depth - 1), m]
     layers = dense_chain(np.random.default_rng(seed), sizes, activation)
     return Network(layers, name="mlp").astype(float_dtype(dtype))
+
+
+@family(wrt="params", widths="5-4-3", samples=4)
+def classifier_loss(
+    widths: str = "64-32-10",
+    samples: int = 256,
+    activation: str = "tanh",
+    seed: int = 0,
+    dtype: DTypeLike = np.float64,
+) -> Network:
+    """The mean cross-entropy of a classifier of any size over a batch of random inputs and labels.
+
+    Differentiate it with ``wrt="params"``, as training does; its speed does not depend on what the classes mean. The
+    example input is the batch.
+
+    Args:
+        widths: inputs, hidden layers and classes: ``784-300-100-10``.
+        samples: in the batch.
+        activation: of the hidden layers.
+        seed: of the weights, the batch and its labels.
+        dtype: float64 or float32.
+
+    Raises:
+        InputError: sizes that cannot be read. UnknownNameError: no such activation. LimitError: more memory than there
+            is.
+    """
+    find_activation(activation)
+    require_positive(samples=samples)
+    sizes, rng = read_widths(widths), np.random.default_rng(seed)
+    require_memory(8 * samples * max(sizes))
+    layers = [Batched(layer, samples) for layer in dense_chain(rng, sizes, activation)]
+    loss = CrossEntropy(rng.integers(sizes[-1], size=samples), sizes[-1])
+    batch = rng.standard_normal(samples * sizes[0])
+    return Network([*layers, loss], name="classifier_loss", example=batch).astype(float_dtype(dtype))
 
 
 @family(n=6, bottleneck=2, depth=4)
@@ -141,6 +198,7 @@ def product(n: int, p: int | None = None, q: int | None = None, m: int = 1, seed
     """
     p, q = n if p is None else p, n if q is None else q
     require_positive(n=n, p=p, q=q, m=m)
+    require_memory(8 * (p * n + q * p + m * q))
     rng = np.random.default_rng(seed)
     shapes = ((p, n), (q, p), (m, q))
     return Network([Dense(_scaled(rng, shape)) for shape in shapes], name="product")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...engines import engine as find_engine
-from ...engines.registry import split_names
+from ...engines.registry import split_names, why_not
 from ...errors import AutodiffError, InputError, UnsupportedError
 from ...machine.host import usable_cores
 from .files import load_all
@@ -120,7 +120,7 @@ def _engine_names(text: str) -> list[str]:
             raise InputError(f"--engines lists {name} twice")
         if name.endswith(AGAIN):
             raise InputError(f"--engines: names that end in {AGAIN} are --self-check's own; take another tag")
-        reason = find_engine(name).available()
+        reason = why_not(find_engine(name))
         if reason:
             raise UnsupportedError(reason)
     return names

@@ -88,10 +88,10 @@ class Series(BaseModel):
         for table in (self.grid, self.quick, self.full):
             for key, value in table.items():
                 for one in _values(value):
-                    family.check_value(key, one)
+                    family.check_value(key, one, "grid.")
         for point in self.points:
             for key, one in point.items():
-                family.check_value(key, one)
+                family.check_value(key, one, "grid.")
 
     def combinations(self, effort: Effort) -> Iterator[dict[str, Scalar]]:
         """Every combination of the points and the grid's lists, the last key changing fastest."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -58,7 +59,8 @@ class Worker:
         start: int = 0,
     ) -> None:
         again = f"-{start + 1}" if start else ""
-        stem = folder.logs / f"pass{number}-{family.replace('@', '-')}{again}"
+        name = re.sub(r"[^A-Za-z0-9_.-]", "-", family)  # of somebody else's engine, it may be anything
+        stem = folder.logs / f"pass{number}-{name}{again}"
         folder.logs.mkdir(exist_ok=True)
         self.log = stem.with_suffix(".log")
         tasks = stem.with_suffix(".todo")
