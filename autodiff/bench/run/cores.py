@@ -37,13 +37,13 @@ def reserved(threads: int, tell: Callable[[str], None]) -> Iterator[list[int]]:
             yield sorted(free)
         else:
             tell(f"other runs measure on {_named(taken)}, and no {threads} others are free: both will be disturbed")
-            yield cores[-threads:]
+            yield sorted([*free, *taken[: threads - len(free)]])
 
 
 def _lock(core: int, held: ExitStack) -> bool:
     """Whether nobody else has the core; where locks cannot be had, nobody is known to."""
     try:
-        LOCKS.mkdir(mode=0o777, exist_ok=True)
+        _open_to_all(LOCKS)
         lock = FileLock(LOCKS / f"core-{core}.lock", mode=0o666)
         held.enter_context(lock.acquire(timeout=0))
     except Timeout:
@@ -51,6 +51,15 @@ def _lock(core: int, held: ExitStack) -> bool:
     except OSError:
         return True
     return True
+
+
+def _open_to_all(folder: Path) -> None:
+    """Make a folder in which every user can lock; only its owner may take a file away."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return
+    folder.chmod(0o1777)  # mkdir's mode is cut by the umask
 
 
 def _named(cores: Sequence[int]) -> str:
