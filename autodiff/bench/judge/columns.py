@@ -80,6 +80,7 @@ PREPARED = {
 STEADINESS = {
     "drift": Column("number", "end over start of a steady movement of the times; 1 for none"),
     "outliers": Column("number", "share of rounds far above the others (Tukey's outer fence)"),
+    "disturbed": Column("number", "share of rounds that other processes interrupted, mean of the passes'"),
 }
 KEY = "key_"  #: begins the columns of what a case's problem was called with
 
@@ -100,6 +101,7 @@ PASS = (
         "mean_s": Column("seconds", "mean of the rounds"),
         "stddev_s": Column("seconds", "standard deviation over rounds"),
         "iqr_s": Column("seconds", "interquartile range over rounds"),
+        "disturbed": Column("number", "share of the rounds that other processes interrupted, left out of the times"),
     }
     | PREPARED
 )

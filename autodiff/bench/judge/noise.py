@@ -1,8 +1,9 @@
-"""Whether the machine was quiet while it was measured on, in one sentence."""
+"""Whether the machine was quiet while it was measured on, and its core left alone, in one sentence."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from ..ask.names import MACHINE
 from ..records.record import Record
 
 STEADY = 1.15  #: factor between the machine's fastest and slowest pass that is called steady
+DISTURBED = 0.05  #: mean share of rounds that other processes interrupted, from which on it is worth a word
+MOST = 0.5  #: share of a measurement's rounds, from which on it is named
+NAMED = 3  #: of them
 STOLEN = 0.02  #: share of processor time taken by other machines on the same host, from which on it is worth a word
 ADVICE = (
     "ratios are taken within a pass and hold within their intervals, times of different runs do not compare; "
@@ -21,6 +25,12 @@ ADVICE = (
 
 def verdict(environment: dict[str, Any], found: list[Record]) -> str:
     """Empty for a quiet machine; else what was noisy, and what to do about it."""
+    said = noise(environment, found)
+    return f"This machine was noisy: {said}; {ADVICE}." if said else ""
+
+
+def noise(environment: dict[str, Any], found: list[Record]) -> str:
+    """What was noisy, as a part of a sentence; empty for a quiet machine."""
     reasons = []
     swing = speed_swing(found)
     if swing > STEADY:
@@ -31,8 +41,35 @@ def verdict(environment: dict[str, Any], found: list[Record]) -> str:
     for name, when in (("busy_share", "before the run"), ("busy_share_after", "after the run")):
         busy = environment.get(name)
         reasons.append(busy_warning(busy, when) if isinstance(busy, (int, float)) else "")
-    reasons = [reason for reason in reasons if reason]
-    return f"This machine was noisy: {', '.join(reasons)}; {ADVICE}." if reasons else ""
+    reasons.append(interrupted(environment, found))
+    return ", ".join(reason for reason in reasons if reason)
+
+
+def interrupted(environment: dict[str, Any], found: list[Record]) -> str:
+    """How many rounds other processes interrupted, by the mean over the measurements, and where most; or empty."""
+    shares: dict[str, list[float]] = defaultdict(list)
+    for record in found:
+        if record.sweep != MACHINE and record.disturbed is not None:
+            shares[f"{record.sweep} {record.case} {record.engine}"].append(record.disturbed)
+    each = [share for row in shares.values() for share in row]
+    many = sum(share > MOST for share in each)
+    if not each or (fmean(each) < DISTURBED and not many):
+        return ""
+    said = f"other processes interrupted {fmean(each):.0%} of the rounds{_where(environment)}"
+    if not many:
+        return said
+    means = {name: fmean(row) for name, row in shares.items() if max(row) > MOST}
+    worst = sorted(means, key=lambda name: -means[name])
+    names = "; ".join(f"{name} {means[name]:.0%}" for name in worst[:NAMED])
+    more = f"; and {len(worst) - NAMED} more rows" if len(worst) > NAMED else ""
+    return f"{said}, in {many} of {len(each)} measurements more than half ({names}{more})"
+
+
+def _where(environment: dict[str, Any]) -> str:
+    cores = environment.get("pinned_to")
+    if not isinstance(cores, list) or not cores:
+        return ""
+    return f" on core{'s' if len(cores) > 1 else ''} {', '.join(map(str, cores))}"
 
 
 def speed_swing(found: list[Record]) -> float:

@@ -155,7 +155,11 @@ def status_of(records: list[Record]) -> tuple[str, str]:
     for record in (*wrong, max(records, key=lambda record: record.number)):
         if record.status != "ok" and (record.status in FINAL or not any(one.seconds for one in records)):
             return record.status, tame(record.reason)
-    told = [f"pass {record.number}: {record.reason}" for record in records if record.status != "ok"]
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for record in records:
+        if record.status != "ok" or record.reason:
+            reasons[record.reason].append(str(record.number))
+    told = [f"pass{'es' if len(passes) > 1 else ''} {', '.join(passes)}: {why}" for why, passes in reasons.items()]
     resumed = sorted({record.setting for record in records} - {0})
     if resumed:
         told.append(f"mixed settings: passes resumed under {', '.join(f'setting {number}' for number in resumed)}")
@@ -188,12 +192,13 @@ def _timings(measured: list[Record]) -> dict[str, Any]:
 
 
 def _steadiness(measured: list[Record]) -> dict[str, float]:
-    """How far the times moved, end over start, and the share of rounds far above the others; 1 and 0 are steady."""
+    """How far the times moved, end over start, the share of rounds far above the others, and that of disturbed ones."""
     rounds = {record.number: record.seconds for record in measured}
     moved = drift(rounds)
     return {
         "drift": max(moved.within, moved.between, key=lambda factor: abs(math.log(factor))),
         "outliers": outliers(rounds),
+        "disturbed": fmean([record.disturbed for record in measured if record.disturbed is not None] or [math.nan]),
     }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ...machine.kernels import kernel
 from ..ask.names import COMPILED
 from ..records.record import Record
+from .rounds import Rounds
 from .timing import take_statistics
 
 
@@ -20,10 +21,11 @@ class Calibration:
     Args:
         record: what is to be filled; its engine is the kernel, its case the precision.
         keep: is given the record when it is finished.
+        seconds: that timing is meant to take.
     """
 
-    def __init__(self, record: Record, keep: Callable[[Record], None]) -> None:
-        self.record, self.keep = record, keep
+    def __init__(self, record: Record, keep: Callable[[Record], None], seconds: float) -> None:
+        self.record, self.keep, self.seconds = record, keep, seconds
 
     def run(self, benchmark: Any) -> None:
         """Time the kernel, and keep its record."""
@@ -33,9 +35,10 @@ class Calibration:
         made = kernel(name, record.executor, np.dtype(record.dtype))
         benchmark.name = f"machine[{record.engine}-{record.dtype}]"
         benchmark.group = "machine"
+        rounds = Rounds(benchmark, self.seconds, record.threads)
         benchmark(made.run)
         if benchmark.stats is None:  # under --benchmark-disable
             return
         record.work = asdict(made.work)
-        take_statistics(record, benchmark.stats)
+        take_statistics(record, benchmark.stats, rounds)
         self.keep(record)

@@ -25,6 +25,7 @@ from ..ask.names import SEEDS, VALUES
 from ..ask.tasks import Task
 from ..records import record as records
 from ..records.record import Record
+from .rounds import Rounds
 from .timing import take_statistics, time_run
 from .verify import check_timed, network_of, tolerance, verification_error
 
@@ -92,11 +93,12 @@ class Measurement:
         ready, self._ready = self._ready, None
         told = ("sweep", "case", "engine", "problem", "n", "m", "depth", "width")
         benchmark.extra_info.update({name: getattr(self.record, name) for name in told})
+        rounds = Rounds(benchmark, self.seconds, self.record.threads)
         with self._recorded():
             time_run(benchmark, ready.call, ready.once, self.seconds)
             ready.check(ready.call())  # still
         if benchmark.stats is not None:  # None under --benchmark-disable
-            take_statistics(self.record, benchmark.stats)
+            take_statistics(self.record, benchmark.stats, rounds)
             self.keep(self.record)
 
     @contextlib.contextmanager

@@ -209,8 +209,7 @@ def pytest_runtest_logfinish(nodeid: str, location: Any) -> None:
 def measurement(request: pytest.FixtureRequest) -> Measurement:
     """The :class:`~autodiff.bench.measure.Measurement` of this test."""
     made = request.config.stash[SESSION].measurement(request.param.key)
-    marker = request.node.get_closest_marker("benchmark")
-    made.seconds = float((marker.kwargs if marker else {}).get("max_time") or request.config.option.benchmark_max_time)
+    made.seconds = _seconds(request)
     return made
 
 
@@ -218,4 +217,11 @@ def measurement(request: pytest.FixtureRequest) -> Measurement:
 def calibration(request: pytest.FixtureRequest) -> Calibration:
     """The :class:`~autodiff.bench.calibrate.Calibration` of this test."""
     session = request.config.stash[SESSION]
-    return Calibration(begun(request.param, session.number, session.request.threads), session.keep)
+    record = begun(request.param, session.number, session.request.threads)
+    return Calibration(record, session.keep, _seconds(request))
+
+
+def _seconds(request: pytest.FixtureRequest) -> float:
+    """That timing this test is meant to take."""
+    marker = request.node.get_closest_marker("benchmark")
+    return float((marker.kwargs if marker else {}).get("max_time") or request.config.option.benchmark_max_time)

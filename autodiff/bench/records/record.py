@@ -37,7 +37,8 @@ class Record:
     ``setting`` is 0 unless a run was resumed on another machine or with other packages, which are then numbered.
     ``executor`` is what ran the programs, "numpy" or "compiled", empty where there were none; ``chosen`` is the engine
     that one which chooses has taken; ``package`` is whose engine it is, "numpy" for this package's, and ``mode`` its
-    mode, "forward", "reverse" or empty. ``disturbed`` is the share of its rounds that something else interrupted.
+    mode, "forward", "reverse" or empty. ``disturbed`` is the share of the rounds measured that other processes
+    interrupted, of which ``seconds`` and the statistics hold none if there are others; None where it is not known.
     """
 
     sweep: str

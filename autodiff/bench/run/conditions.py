@@ -14,6 +14,8 @@ from ...errors import InputError
 from ...machine.host import busy_share
 from ..ask.names import SEEDS
 from ..ask.request import Request
+from ..judge.noise import noise
+from ..records import record as records
 from ..records.folder import Folder, read_environment, write_json
 from .cores import pinned
 from .worker import environment as variables
@@ -72,6 +74,14 @@ class Watch:
             "busy_share_after": busy_share(),
             "steal_share": round(stolen / spent, 4) if spent > 0 else None,
         }
+
+
+def conclude(folder: Folder, watch: Watch) -> None:
+    """Write down how the machine behaved, and under ``noise`` what of that a reader of the times has to know."""
+    found = read_environment(folder) | watch.after()
+    found.pop("noise", None)
+    said = noise(found, records.read(folder.records)[0])
+    write_json(folder.environment, found | ({"noise": said} if said else {}))
 
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -36,21 +36,38 @@ def reserved(threads: int, tell: Callable[[str], None]) -> Iterator[list[int]]:
             tell(f"another run measures on {_named(taken)}; this one takes {_named(free)}, memory they share")
             yield sorted(free)
         else:
-            tell(f"other runs measure on {_named(taken)}, and no {threads} others are free: both will be disturbed")
-            yield cores[-threads:]
+            tell(f"other runs measure on {_named(taken)}, and too few others are free: both will be disturbed")
+            yield sorted([*free, *taken[: threads - len(free)]])
 
 
 def _lock(core: int, held: ExitStack) -> bool:
     """Whether nobody else has the core; where locks cannot be had, nobody is known to."""
     try:
-        LOCKS.mkdir(mode=0o777, exist_ok=True)
-        lock = FileLock(LOCKS / f"core-{core}.lock", mode=0o666)
+        _make(LOCKS)
+        lock = FileLock(_file(LOCKS, core), mode=0o666)
         held.enter_context(lock.acquire(timeout=0))
     except Timeout:
         return False
     except OSError:
         return True
     return True
+
+
+def _make(folder: Path) -> None:
+    """A folder in which every user of the machine can lock every core, and nobody else can plant a link."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return
+    for core in range(os.cpu_count() or 1):
+        file = _file(folder, core)
+        file.touch()
+        file.chmod(0o666)
+    folder.chmod(0o755)  # whatever the umask of the first user
+
+
+def _file(folder: Path, core: int) -> Path:
+    return folder / f"core-{core}.lock"
 
 
 def _named(cores: Sequence[int]) -> str:

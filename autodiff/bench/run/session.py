@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ...machine.rates import kept
 from ..ask.request import Request
 from ..judge.results import NOT_RUN
-from ..records.folder import Folder, read_environment, set_torn_aside, write_json
+from ..records.folder import Folder, set_torn_aside, write_json
 from ..report import report
 from ..report.report import Report
 from . import conditions
@@ -58,7 +58,7 @@ def carry_out(
         watch = conditions.Watch()
         with stoppable(tell) as stop:
             _measure(request, folder, cores, setting, stop, progress)
-        write_json(folder.environment, read_environment(folder) | watch.after())
+        conditions.conclude(folder, watch)
     made = report.write(folder, request)
     lost = int((made.results.frame["status"] == NOT_RUN).sum())
     unexplained = [f"{lost} engine cases left no record; the logs in {folder.logs} say why"]

@@ -32,7 +32,7 @@ TINY = {"name": "tiny", "problem": "mlp", "engines": ["forward", "reverse"], "gr
 class FakeStats:
     """What pytest-benchmark hands over."""
 
-    iterations = 10
+    iterations, extra_info = 10, {}
     stats = SimpleNamespace(
         data=list(np.linspace(1e-6, 2e-6, 200)), rounds=200, min=1e-6, median=1.5e-6, mean=1.5e-6, stddev=3e-7, iqr=5e-7
     )

@@ -1,18 +1,22 @@
 """What a run says about rivals, rules, noise and growth, from records that are made up for the purpose."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from conftest import request_of
 
 from autodiff.bench.ask.files import parse
 from autodiff.bench.ask.tasks import asked, tasks
-from autodiff.bench.judge.noise import speed_swing, verdict
+from autodiff.bench.judge.noise import interrupted, noise, speed_swing, verdict
 from autodiff.bench.judge.results import Results
-from autodiff.bench.records.record import Record, begun
+from autodiff.bench.measure.rounds import EVERY
+from autodiff.bench.records.folder import Folder, read_environment, write_json
+from autodiff.bench.records.record import Record, append, begun
 from autodiff.bench.report import rivals, rules
 from autodiff.bench.report.growth import exponents
 from autodiff.bench.report.report import _passes
+from autodiff.bench.run.conditions import conclude
 
 
 def results_of(sweep, seconds, passes=3, prepare=None):
@@ -127,6 +131,58 @@ def test_a_noisy_machine_is_told_first():
     assert "raise --passes" in verdict(quiet | {"steal_share": 0.1}, steady)
     assert verdict({"busy_share": "x", "steal_share": "y"}, []) == ""
     assert speed_swing([]) == 1.0
+
+
+def disturbed(shares):
+    """Records of a pass each, of which other processes interrupted these shares."""
+    return [
+        Record("n", f"n{case}", "reverse", number, seconds=[1.0], median_s=1.0, disturbed=share)
+        for case, row in enumerate(shares)
+        for number, share in enumerate(row, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shares", "cores", "said"),
+    [
+        ([], [1], ""),
+        ([[None, None]], [1], ""),
+        ([[0.01, 0.02], [0.0, 0.1]], [1], ""),
+        ([[0.2, 0.3], [0.1, 0.0]], [0, 1], "other processes interrupted 15% of the rounds on cores 0, 1"),
+        ([[0.0, None], *[[0.0, 0.0]] * 40, [0.0, 0.6]], [1], "other processes interrupted 1% of the rounds on core 1, "
+         "in 1 of 83 measurements more than half (n n41 reverse 30%)"),
+        ([[0.6], [1.0], [0.9], [0.7], [0.8], [0.5]], "x", "other processes interrupted 75% of the rounds, in 5 of 6 "
+         "measurements more than half (n n1 reverse 100%; n n2 reverse 90%; n n4 reverse 80%; and 2 more rows)"),
+    ],
+)  # fmt: skip
+def test_other_processes_on_the_core_are_told_with_the_rows_they_cost(tmp_path, shares, cores, said):
+    """In the report, and at the end of a run in its environment, where a comparison finds it."""
+    environment, found = {"pinned_to": cores, "noise": "of an earlier end"}, disturbed(shares)
+    assert interrupted(environment, found) == noise(environment, found) == said
+    assert said in verdict(environment, found)
+    assert bool(said) == bool(verdict(environment, found))
+    folder = Folder(tmp_path)
+    write_json(folder.environment, environment)
+    for record in found:
+        append(folder.records, record)
+    conclude(folder, SimpleNamespace(after=lambda: {"steal_share": 0.0}))
+    expected = {"pinned_to": cores, "steal_share": 0.0}
+    assert read_environment(folder) == expected | ({"noise": said} if said else {})
+
+
+def test_a_row_says_what_share_of_its_rounds_was_interrupted():
+    sweep = parse({"name": "n", "problem": "mlp", "engines": ["reverse"], "grid": {"n": 2, "m": 1, "depth": 2}}, "x")
+    request = request_of(sweep, passes=3)
+    task = next(task for task in tasks(request) if task.engine == "reverse")
+    timed = {"dtype": "float64", "seconds": [1e-6], "rounds": 1, "iterations": 1, "min_s": 1e-6, "median_s": 1e-6}
+    passes = [(1.0, EVERY), (0.25, ""), (1.0, EVERY)]
+    found = [
+        replace(begun(task, number, 1), **timed, disturbed=share, reason=reason)
+        for number, (share, reason) in enumerate(passes, 1)
+    ]
+    row = Results(asked(request), found).frame.set_index("engine").loc["reverse"]
+    assert (row["status"], row["disturbed"], row["reason"]) == ("ok", 0.75, f"passes 1, 3: {EVERY}")
+    assert np.isnan(Results(asked(request), [replace(found[1], disturbed=None)]).frame.iloc[0]["disturbed"])
 
 
 def test_a_budget_that_cost_passes_is_told():
