@@ -25,8 +25,7 @@ from .layers import (
 )
 from .network import Network
 from .primitives import primitive
-
-__version__ = "0.2.0.dev0"
+from .version import __version__ as __version__
 
 __all__ = [
     "AutodiffError",

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from . import __version__
 from .errors import AutodiffError
 from .terminal import console, errors, note, plain, print_table, progress
+from .version import __version__
 
 if TYPE_CHECKING:
     from .bench.records.folder import Folder

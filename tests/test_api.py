@@ -207,7 +207,7 @@ def test_engines_by_name_class_and_instance(net):
     for wrong in (7, None, int, ad.Network):
         with pytest.raises(ad.UnknownNameError, match="unknown engine"):
             ad.jacobian(net, x, wrong)
-    with pytest.raises(ad.InputError, match="cannot be made of Engine"):
+    with pytest.raises(ad.InputError, match="engine Engine cannot be made"):
         ad.engine(ad.Engine)
 
 

@@ -152,7 +152,7 @@ def keep(rates: Mapping[tuple[str, str], Rates], measured: str) -> str:
 @functools.cache
 def machine() -> dict[str, Any]:
     """What rates belong to: the processor, BLAS and its kernels, the versions of the packages that do the work."""
-    from .. import __version__
+    from ..version import __version__
     from .blas import blas_info
 
     blas = blas_info()

@@ -44,7 +44,7 @@ SIZES = {
     "n": Column("integer", "variables: inputs of f, or its parameters where wrt is params"),
     "m": Column("integer", "outputs of f"),
     "depth": Column("integer", "layers of the network as built, a loss included, for every problem"),
-    "width": Column("integer", "elements of the widest value between two layers; 0 where there is only one layer"),
+    "width": Column("integer", "elements of the widest value between two layers; of a single layer, its inputs"),
     "dtype": Column("text", "float64 or float32"),
     "threads": Column("integer", "of BLAS, and of other packages"),
     "parameters": Column("integer", "scalars that the layers hold"),

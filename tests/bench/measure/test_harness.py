@@ -391,7 +391,7 @@ def test_reports_are_made_from_records_alone_and_always_the_same(tmp_path):
     text = folder.report.read_text()
     assert "11 of 12 engine cases were measured, in 2 passes." in text
     assert "![tiny](tiny.png)" in text
-    assert "| tiny | reverse | 0.00 |" in text
+    assert "| tiny | reverse | n = 1 to 32 | 0.00 [" in text
 
 
 def test_other_settings_are_not_mixed_unless_asked(tmp_path, monkeypatch):
