@@ -127,7 +127,7 @@ class Sweep(BaseModel):
     ``plot`` is "curves" (one list in the grid), "map" (two), "ratio" (the first two engines, measured beside
     predicted), "gain" (the last engine against the best of the others), "tradeoff" (time against peak bytes), "peers"
     (every engine against the fastest of its mode) or "bars" (no list); left out, it follows from the number of lists.
-    ``memory`` adds a panel of peak bytes to curves.
+    ``memory`` adds a panel of peak bytes to curves. ``labels`` name axes and engines in it.
     ``timeout`` are the seconds after which one of its measurements is stopped. A shipped sweep that is ``on_request``
     only runs when it is named.
     """
@@ -138,6 +138,7 @@ class Sweep(BaseModel):
     title: str = ""
     plot: Literal["curves", "map", "ratio", "bars", "gain", "tradeoff", "peers"] | None = None
     memory: bool = False
+    labels: dict[str, str] = {}
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     on_request: bool = False
     series: Annotated[list[Series], Field(min_length=1)]

@@ -6,11 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ....text import seconds_text
-from ...ask.names import COMPILED
 from ...ask.sweep import Sweep
 from ...judge.results import Results
 from ..section import engines_of
-from .style import GREY, colour
+from .style import GREY, looks, words
 
 CHEAP_GRADIENT = 5.0  # Griewank & Walther, Evaluating Derivatives, section 3.3: a gradient costs at most 5 evaluations
 
@@ -20,19 +19,19 @@ def draw_bars(figure: Figure, results: Results, sweep: Sweep) -> None:
     measured = results.measured(sweep.name).dropna(subset=["cost_ratio"])
     if measured.empty:
         return
-    engines = engines_of(results, sweep)
+    engines, drawn = engines_of(results, sweep), looks(measured)
     cases = list(dict.fromkeys(measured["case"]))
     axes = figure.subplots()
     height = 0.8 / max(len(engines), 1)
-    for index, engine in enumerate(engines):
+    for index, engine in enumerate(engine for engine in engines if engine in drawn):
         own = measured[measured["engine"] == engine]
         places = np.array([cases.index(case) for case in own["case"]]) + (index - (len(engines) - 1) / 2) * height
         spread = (own[["ci_low_s", "ci_high_s"]].to_numpy().T / own["median_s"].to_numpy() - 1) * own[
             "cost_ratio"
         ].to_numpy()
         axes.barh(
-            places, own["cost_ratio"], height * 0.9, color=colour(engine), label=engine, edgecolor="white",
-            linewidth=0, hatch="////" if engine.startswith(COMPILED) else None,
+            places, own["cost_ratio"], height * 0.9, color=drawn[engine].colour, label=words(engine), edgecolor="white",
+            linewidth=0, hatch="////" if drawn[engine].compiled else None,
             xerr=None if np.isnan(spread).all() else np.abs(np.nan_to_num(spread)), ecolor="black", capsize=2,
         )  # fmt: skip
         for place, ratio, seconds in zip(places, own["cost_ratio"], own["median_s"], strict=True):
@@ -49,12 +48,12 @@ def draw_bars(figure: Figure, results: Results, sweep: Sweep) -> None:
         one = measured[measured["case"] == case].iloc[0]
         shared = (measured["problem"] == one["problem"]).sum() > len(engines)
         what = case if shared else one["problem"]
-        labels.append(f"{what}\n{one['m']} x {one['n']} {one['operation']}")
+        labels.append(f"{words(what)}\n{one['m']} x {one['n']} {one['operation']}")
     axes.set_yticks(range(len(cases)), labels)
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("cost in evaluations of f")
-    axes.set_title(sweep.heading)
+    axes.set_title(words(sweep.heading))
     figure.legend(loc="outside lower center", ncols=3, fontsize=9)
 
 

@@ -10,9 +10,20 @@ from matplotlib.figure import Figure
 from ...ask.sweep import Sweep
 from ...judge.growth import Exponent, growth
 from ...judge.results import Results
-from .style import GREY, bytes_axis, colour, line, seconds_axis, size_axis
+from .style import GREY, Look, bytes_axis, looks, seconds_axis, size_axis, words
 
-LABELS = {"n": "inputs n", "m": "outputs m", "depth": "depth (layers)", "width": "width", "size": "size"}
+LABELS = {"n": "inputs n", "m": "outputs m", "depth": "depth (layers)"}
+
+
+def axis_label(sweep: Sweep, axis: str) -> str:
+    """What the sweep's file calls it, else what it usually is."""
+    return words(sweep.labels.get(axis, LABELS.get(axis, axis)))
+
+
+def engine_label(sweep: Sweep, engine: str) -> str:
+    """The engine, behind what the sweep's file calls it."""
+    said = sweep.labels.get(engine)
+    return words(f"{said} ({engine})" if said else engine)
 
 
 def draw_curves(figure: Figure, results: Results, sweep: Sweep) -> None:
@@ -22,9 +33,9 @@ def draw_curves(figure: Figure, results: Results, sweep: Sweep) -> None:
     panels = figure.subplots(1, 2 if sweep.memory else 1, squeeze=False)[0]
     time = panels[0]
     draw_times(time, results, sweep)
-    time.set_title(sweep.heading)
+    time.set_title(words(sweep.heading))
     if sweep.memory:
-        _memory(panels[1], measured, axis)
+        _memory(panels[1], sweep, measured)
         time.get_legend().remove()  # half a figure has no room for it
         lines, labels = time.get_legend_handles_labels()
         text = _fixed(measured, axis)
@@ -36,16 +47,17 @@ def draw_curves(figure: Figure, results: Results, sweep: Sweep) -> None:
         figure.supxlabel(_fixed(measured, axis), fontsize=8, color=GREY)
     for panel in panels:
         size_axis(panel, sorted(measured[f"key_{axis}"].unique().tolist()))
-        panel.set_xlabel(LABELS.get(axis, axis))
+        panel.set_xlabel(axis_label(sweep, axis))
 
 
 def draw_times(time: Axes, results: Results, sweep: Sweep, *, exponents: bool = True) -> None:
     """The times of all engines and of f, with their growth exponents in the legend if asked for."""
     axis, measured = sweep.axes[0], results.measured(sweep.name)
+    drawn = looks(measured)
     for engine, own in measured.groupby("engine", sort=False):
         own = own.sort_values(f"key_{axis}")
         parts = growth(own[f"key_{axis}"].tolist(), own["median_s"].tolist()) if exponents else []
-        _curve(time, results, sweep, str(engine), own, axis, parts)
+        _curve(time, results, sweep, drawn[str(engine)], own, parts)
     for executor, own in measured.groupby("executor", sort=False):
         first = own.drop_duplicates("case").sort_values(f"key_{axis}")
         compiled = executor == "compiled"
@@ -59,31 +71,32 @@ def draw_times(time: Axes, results: Results, sweep: Sweep, *, exponents: bool = 
     time.legend(fontsize=9)
 
 
-def _curve(
-    axes: Axes, results: Results, sweep: Sweep, engine: str, own: pd.DataFrame, axis: str, parts: list[Exponent]
-) -> None:
+def _curve(axes: Axes, results: Results, sweep: Sweep, look: Look, own: pd.DataFrame, parts: list[Exponent]) -> None:
+    axis = sweep.axes[0]
     x = own[f"key_{axis}"].to_numpy(float)
-    label = engine
+    label = engine_label(sweep, look.engine)
     if parts:
         label += f": ~ {axis}$^{{{parts[-1].slope:.2f}}}$"
         label += f" from {axis} = {parts[-1].first:g} on" if len(parts) > 1 else ""
-    axes.plot(x, own["median_s"], label=label, **line(engine))
+    axes.plot(x, own["median_s"], label=label, **look.line())
     quartiles = [
-        np.quantile(np.concatenate([*map(np.asarray, results.rounds(sweep.name, case, engine).values())]), [0.25, 0.75])
+        np.quantile(
+            np.concatenate([*map(np.asarray, results.rounds(sweep.name, case, look.engine).values())]), [0.25, 0.75]
+        )
         for case in own["case"]
     ]
     low, high = np.array(quartiles).T
-    axes.fill_between(x, low, high, color=colour(engine), alpha=0.2, linewidth=0)
+    axes.fill_between(x, low, high, color=look.colour, alpha=0.2, linewidth=0)
     if own["predicted_s"].notna().all():
-        axes.plot(x, own["predicted_s"], color=colour(engine), linestyle=":", linewidth=1.2)
+        axes.plot(x, own["predicted_s"], color=look.colour, linestyle=":", linewidth=1.2)
 
 
-def _memory(axes: Axes, measured: pd.DataFrame, axis: str) -> None:
+def _memory(axes: Axes, sweep: Sweep, measured: pd.DataFrame) -> None:
+    axis, drawn = sweep.axes[0], looks(measured)
     for engine, own in measured.groupby("engine", sort=False):
         own = own.sort_values(f"key_{axis}")
-        axes.plot(
-            own[f"key_{axis}"], own["peak_bytes"].astype(float), label=str(engine), **line(str(engine))
-        )  # fmt: skip
+        peak, label = own["peak_bytes"].astype(float), engine_label(sweep, str(engine))
+        axes.plot(own[f"key_{axis}"], peak, label=label, **drawn[str(engine)].line())
     axes.set_ylabel("peak memory of the engine")
     bytes_axis(axes)
     axes.set_title("Memory")

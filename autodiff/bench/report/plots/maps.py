@@ -14,8 +14,8 @@ from ...ask.names import COMPILED
 from ...ask.sweep import Sweep
 from ...judge.results import Results
 from ..findings import Pair, log_ratios, pairs
-from .curves import LABELS
-from .style import colour
+from .curves import axis_label
+from .style import looks, words
 
 Floats = NDArray[np.float64]
 MOST = 64  #: cells of a map whose ratios are written into them
@@ -34,11 +34,11 @@ def draw_map(figure: Figure, results: Results, sweep: Sweep) -> None:
         mesh = _panel(axes, results, sweep, pair, limit)
         if len(tables) > 1:
             axes.set_title("compiled" if pair[0].startswith(COMPILED) else "by NumPy's functions", fontsize=10)
-    first, second = next(iter(tables))
+    first, second = map(words, next(iter(tables)))
     if len(tables) > 1:
-        figure.suptitle(sweep.heading, fontsize=12, x=0.01, ha="left", fontweight="bold")
+        figure.suptitle(words(sweep.heading), fontsize=12, x=0.01, ha="left", fontweight="bold")
     else:
-        panels[0].set_title(sweep.heading)
+        panels[0].set_title(words(sweep.heading))
     lines = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=3, fontsize=9)
     bar = figure.colorbar(mesh, ax=list(panels), label=f"log$_2$ ({first} / {second})")
@@ -53,7 +53,8 @@ def _panel(axes: Axes, results: Results, sweep: Sweep, pair: Pair, limit: float)
     grid, low, high = (table.pivot(index=x, columns=y, values=name) for name in ("log2", "low", "high"))
     values = grid.to_numpy(float)
     undecided = (low.to_numpy(float) <= 0) & (high.to_numpy(float) >= 0)
-    ends = [colour(engine) for engine in pair]
+    drawn = looks(results.measured(sweep.name))
+    ends = [drawn[engine].colour for engine in pair]
     mesh = axes.imshow(
         values,
         origin="lower",
@@ -77,8 +78,8 @@ def _panel(axes: Axes, results: Results, sweep: Sweep, pair: Pair, limit: float)
     _diagonal(axes, grid)
     axes.set_xticks(range(grid.shape[1]), [f"{v:g}" for v in grid.columns])
     axes.set_yticks(range(grid.shape[0]), [f"{v:g}" for v in grid.index])
-    axes.set_xlabel(LABELS.get(y, y))
-    axes.set_ylabel(LABELS.get(x, x))
+    axes.set_xlabel(axis_label(sweep, y))
+    axes.set_ylabel(axis_label(sweep, x))
     axes.grid(visible=False)
     if values.size <= MOST and undecided.any():
         axes.plot([], [], linestyle="none", label="~ undecided")

@@ -8,10 +8,8 @@ from ...ask.names import COMPILED
 from ...ask.sweep import Sweep
 from ...judge.results import Results
 from ..findings import pairs, ratio_table
-from .curves import LABELS
-from .style import GREY, colour, line, seconds_axis, size_axis
-
-WHAT = ("matrix-matrix", "vector-matrix")
+from .curves import axis_label, engine_label
+from .style import GREY, looks, seconds_axis, size_axis, words
 
 
 def draw_ratio(figure: Figure, results: Results, sweep: Sweep) -> None:
@@ -21,11 +19,11 @@ def draw_ratio(figure: Figure, results: Results, sweep: Sweep) -> None:
     axis, (first, second) = sweep.axes[0], next(iter(tables))
     measured = results.measured(sweep.name)
     time, ratio = figure.subplots(1, 2)
-    for engine, what in ((engine, what) for pair in tables for engine, what in zip(pair, WHAT, strict=True)):
+    drawn = looks(measured)
+    for engine in (engine for pair in tables for engine in pair):
         own = measured[measured["engine"] == engine].sort_values(f"key_{axis}")
-        label = f"{what} ({engine})" if sweep.name == "products" else engine
-        time.plot(own[f"key_{axis}"], own["median_s"], label=label, **line(engine))
-        time.fill_between(own[f"key_{axis}"], own["ci_low_s"], own["ci_high_s"], color=colour(engine), alpha=0.2)
+        time.plot(own[f"key_{axis}"], own["median_s"], label=engine_label(sweep, engine), **drawn[engine].line())
+        time.fill_between(own[f"key_{axis}"], own["ci_low_s"], own["ci_high_s"], color=drawn[engine].colour, alpha=0.2)
     seconds_axis(time)
     time.set_ylabel("time of one call")
     time.set_title("Time")
@@ -34,15 +32,15 @@ def draw_ratio(figure: Figure, results: Results, sweep: Sweep) -> None:
     ratio.plot(counted["size"], counted["counted"], color=GREY, linewidth=1.2, label="by multiplications")
     for pair, table in tables.items():
         compiled = ", compiled" if pair[0].startswith(COMPILED) else ""
-        style = line(pair[0]) | {"color": GREY if compiled else "black", "marker": "o"}
+        style = drawn[pair[0]].line() | {"color": GREY if compiled else "black", "marker": "o"}
         ratio.plot(table["size"], table["predicted"], color=style["color"], linestyle=":", label=f"by rates{compiled}")
         ratio.plot(table["size"], table["ratio"], label=f"measured{compiled}", **style)
         ratio.fill_between(table["size"], table["low"], table["high"], color=style["color"], alpha=0.2)
     ratio.set_yscale("log")
-    ratio.set_ylabel(f"{first} / {second}")
+    ratio.set_ylabel(words(f"{first} / {second}"))
     ratio.set_title("Ratio")
     ratio.legend(fontsize=9)
     for axes in (time, ratio):
         size_axis(axes, sorted(counted["size"].tolist()))
-        axes.set_xlabel(LABELS.get(axis, axis) if sweep.name != "products" else f"size {axis} of the matrices")
-    figure.suptitle(sweep.heading, fontsize=12, x=0.01, ha="left", fontweight="bold")
+        axes.set_xlabel(axis_label(sweep, axis))
+    figure.suptitle(words(sweep.heading), fontsize=12, x=0.01, ha="left", fontweight="bold")

@@ -10,33 +10,33 @@ from matplotlib.figure import Figure
 from ...ask.sweep import Sweep
 from ...judge.results import Results
 from ..rivals import MODES, geometric_mean, relative
-from .style import GREY, package_colour
+from .style import GREY, looks, package_colour, words
 
 TITLES = {"forward": "Forward mode", "reverse": "Reverse mode", "best": "Best of each package"}
-PACKAGES = {"autodiff": "this package"}
 
 
 def draw_rivals(figure: Figure, results: Results, sweep: Sweep) -> None:
     """One panel per mode: a point per case, a diamond for the geometric mean with its interval, a row per rival."""
     table = relative(results, sweep)
     modes = [mode for mode in MODES if (table["mode"] == mode).any()]
+    packages = {engine: look.package for engine, look in looks(results.measured(sweep.name)).items()}
     panels = figure.subplots(len(modes), 1, squeeze=False, sharex=True, height_ratios=_heights(table, modes))[:, 0]
     for axes, mode in zip(panels, modes, strict=True):
-        _panel(axes, table[table["mode"] == mode], mode)
+        _panel(axes, table[table["mode"] == mode], mode, packages)
     panels[-1].set_xlabel("time over the fastest's; dots are cases, diamonds geometric means with 95 % intervals")
-    figure.suptitle(sweep.heading, fontsize=12, x=0.01, ha="left", fontweight="bold")
+    figure.suptitle(words(sweep.heading), fontsize=12, x=0.01, ha="left", fontweight="bold")
 
 
 def _heights(table: pd.DataFrame, modes: list[str]) -> list[int]:
     return [1 + table[table["mode"] == mode]["rival"].nunique() for mode in modes]
 
 
-def _panel(axes: Axes, own: pd.DataFrame, mode: str) -> None:
+def _panel(axes: Axes, own: pd.DataFrame, mode: str, packages: dict[str, str]) -> None:
     means = {str(rival): geometric_mean(mine) for rival, mine in own.groupby("rival", sort=False)}
     order = sorted(means, key=lambda rival: means[rival].value)
     for place, rival in enumerate(order):
         mine, mean = own[own["rival"] == rival], means[rival]
-        shade = package_colour(rival)
+        shade = package_colour(packages.get(rival, rival))
         jitter = np.linspace(-0.22, 0.22, len(mine))
         axes.scatter(mine["ratio"], place + jitter, s=12, color=shade, alpha=0.45, linewidths=0)
         low, high = (mean.value if np.isnan(end) else end for end in (mean.low, mean.high))
@@ -49,7 +49,7 @@ def _panel(axes: Axes, own: pd.DataFrame, mode: str) -> None:
         )  # fmt: skip
     axes.axvline(1.0, color=GREY, linewidth=0.8, zorder=0)
     axes.set_xscale("log")
-    axes.set_yticks(range(len(order)), [PACKAGES.get(name, name) for name in order])
+    axes.set_yticks(range(len(order)), [words(name) for name in order])
     axes.set_ylim(len(order) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     axes.set_title(TITLES[mode], fontsize=10)

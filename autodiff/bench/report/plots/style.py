@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from ....text import tame
 from ...ask.names import COMPILED
 
 # Okabe & Ito, Color Universal Design (2008)
@@ -27,8 +30,9 @@ COLOURS = {
     "complex-step": "#000000",
 }
 MARKERS = {"forward": "o", "reverse": "s", "mixed": "D", "explicit-forward": "^", "explicit-reverse": "v"}
-PACKAGES = {"jax": "#882255", "torch": "#EE7733", "autograd": "#999933", "casadi": "#117733", "numpy": "#0072B2"}
-SHADES = {"forward": (1.0, 0.45), "mixed": (0.0, 0.45), "auto": (0.0, 0.45)}  #: towards white or black, how far
+OWN = "autodiff"  #: this package, in its engines' records
+PACKAGES = {"jax": "#882255", "torch": "#EE7733", "autograd": "#999933", "casadi": "#117733", OWN: "#0072B2"}
+SHADES = {"forward": (1.0, 0.45), "reverse": (0.0, 0.0), "": (0.0, 0.45)}  #: towards white or black, how far
 OTHERS = ("#332288", "#117733", "#882255", "#999933", "#44AA99", "#661100")  # Tol's muted set, for further engines
 GREY = "#555555"
 
@@ -50,40 +54,67 @@ SETTINGS: dict[Any, Any] = {
 }
 
 
-def dashes(engine: str) -> str:
-    """The engine's line: dashed for what is compiled."""
-    return "--" if engine.startswith(COMPILED) else "-"
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How an engine is drawn: an order keeps its colour and marker when it is compiled; dashed then, and hollow.
+
+    Attributes:
+        engine: its name.
+        package: whose it is.
+        mode: "forward", "reverse" or empty.
+        compiled: it is this package's, and compiled.
+    """
+
+    engine: str
+    package: str = OWN
+    mode: str = ""
+    compiled: bool = False
+
+    @property
+    def order(self) -> str:
+        """The name without what says that it is compiled."""
+        return self.engine.removeprefix(COMPILED) if self.compiled else self.engine
+
+    @property
+    def colour(self) -> str:
+        """The same in every plot and every run; another package's modes are shades of its own."""
+        if self.package == OWN and self.order in COLOURS:
+            return COLOURS[self.order]
+        if self.package.partition("@")[0] in PACKAGES and self.package != OWN:
+            towards, share = SHADES.get(self.mode, SHADES[""])
+            red, green, blue = ((1 - share) * part + share * towards for part in to_rgb(package_colour(self.package)))
+            return to_hex((red, green, blue))
+        return OTHERS[zlib.crc32(self.order.encode()) % len(OTHERS)]
+
+    @property
+    def dashes(self) -> str:
+        """Of its line."""
+        return "--" if self.compiled else "-"
+
+    def line(self) -> dict[str, Any]:
+        """How its curve is drawn."""
+        marker = MARKERS.get(self.order if self.package == OWN else self.mode, "X")
+        inside = {"markerfacecolor": "white"} if self.compiled else {}
+        return {"color": self.colour, "linestyle": self.dashes, "marker": marker, **inside}
 
 
-def line(engine: str) -> dict[str, Any]:
-    """How an engine's curve is drawn: compiled, an order keeps its colour and marker; dashed, and hollow."""
-    inside = {"markerfacecolor": "white"} if engine.startswith(COMPILED) else {}
-    return {"color": colour(engine), "linestyle": dashes(engine), "marker": marker(engine), **inside}
+def looks(frame: pd.DataFrame) -> dict[str, Look]:
+    """How the engines of a table's rows are drawn, by name: by what their records say of them."""
+    rows = frame.drop_duplicates("engine")[["engine", "package", "mode", "executor"]].to_numpy().tolist()
+    return {
+        engine: Look(engine, package, mode, executor == "compiled" and engine.startswith(COMPILED))
+        for engine, package, mode, executor in rows
+    }
 
 
-def colour(engine: str) -> str:
-    """The engine's colour, the same in every plot and every run; another package's modes are shades of its own."""
-    engine = engine.removeprefix(COMPILED)
-    if engine in COLOURS:
-        return COLOURS[engine]
-    package, _, mode = engine.partition("-")
-    if package in PACKAGES:
-        towards, share = SHADES.get(mode, (0.0, 0.0))
-        red, green, blue = ((1 - share) * part + share * towards for part in to_rgb(PACKAGES[package]))
-        return to_hex((red, green, blue))
-    return OTHERS[zlib.crc32(engine.encode()) % len(OTHERS)]
+def package_colour(package: str) -> str:
+    """The colour of a package, where packages are compared."""
+    return PACKAGES.get(package.partition("@")[0], OTHERS[zlib.crc32(package.encode()) % len(OTHERS)])
 
 
-def package_colour(engine: str) -> str:
-    """The colour of the package that an engine comes from, where packages are compared."""
-    return PACKAGES.get(engine.partition("-")[0].partition("@")[0], PACKAGES["numpy"])
-
-
-def marker(engine: str) -> str:
-    """The engine's marker: that of its mode."""
-    engine = engine.removeprefix(COMPILED)
-    package, _, mode = engine.partition("-")
-    return MARKERS.get(mode if package in PACKAGES else engine, "X")
+def words(text: str) -> str:
+    """Text from outside, in which a dollar is a dollar and begins no formula."""
+    return tame(text, 100).replace("$", r"\$")
 
 
 def seconds_axis(axes: Axes) -> None:
