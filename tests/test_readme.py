@@ -32,7 +32,8 @@ CHECKS = {
 
 
 def run(*command, cwd):
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=os.environ | {"COLUMNS": "200"})
+    environment = os.environ | {"COLUMNS": "200", "AUTODIFF_CACHE": str(cwd / "cache")}
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment)
 
 
 @pytest.mark.parametrize("code", PYTHON, ids=[re.sub(r"\W+", "-", code)[-30:] for code in PYTHON])
