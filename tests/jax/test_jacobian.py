@@ -19,8 +19,8 @@ jax = pytest.importorskip("jax", reason="the Jacobian of JAX functions needs JAX
 import jax.numpy as jnp  # noqa: E402
 from jax import lax  # noqa: E402
 
-from autodiff.jax import jacobian  # noqa: E402
-from autodiff.jaxpr import price, rows  # noqa: E402
+from autodiff.jax import jacobian, transform  # noqa: E402
+from autodiff.jax.price import price, rows  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +111,7 @@ def test_agrees_with_jax(name):
 def test_any_widths_any_limit(sizes, limit):
     with jax.enable_x64(True):
         layers, x = chain(*sizes), jnp.asarray(numbers(sizes[0], seed=1))
-        found = jacobian(layers, memory_limit=limit)
+        found = jacobian(layers, memory_limit=limit, choose="counted")
         np.testing.assert_allclose(found(x), reverse(layers)(x), rtol=1e-10, atol=1e-10)
         assert found.plan(x).gain >= 0.9
         assert limit is None or found.plan(x).peak_memory <= limit
@@ -218,7 +218,7 @@ def test_a_layer_with_one_mode_is_planned_for_in_it():
 def test_work_of_one_seed(layer, least, most, counter, monkeypatch):
     """Both counts: XLA's, and that of the jaxpr alone; the primal is in neither."""
     if counter == "jaxpr":
-        monkeypatch.setattr("autodiff.jaxpr.UNCOUNTED", ("module",))
+        monkeypatch.setattr("autodiff.jax.price.UNCOUNTED", ("module",))
     point = jax.ShapeDtypeStruct((8,), np.float64)
     for mode, seed in ((jax.linearize, point), (jax.vjp, jax.eval_shape(layer, point))):
         assert least <= price(lambda x, mode=mode: mode(layer, x)[1], point, seed).work <= most
@@ -275,3 +275,66 @@ def test_wrong_input(layers, x, error, message):
 def test_wrong_limit(limit):
     with pytest.raises(ad.InputError, match="memory_limit must be a whole number of at least 0"):
         jacobian([jnp.sin], memory_limit=limit)
+
+
+BAD_COUNTS = {  # what counting gets wrong, since it cannot see what XLA fuses
+    "gather": ([jnp.sin, lambda x: x[np.arange(40) % 7], jnp.tanh], 300),
+    "sum, then broadcast": ([lambda x: jnp.sin(x).sum()[None], lambda s: s * np.arange(200.0)], 200),
+    "branch": ([jnp.sin, lambda x: lax.cond(x[0] > 0, jnp.sin, jnp.cos, x)], 300),
+}
+
+
+@pytest.mark.parametrize("name", BAD_COUNTS)
+def test_the_fastest_of_the_candidates_runs(name, monkeypatch):
+    """Whatever counting chose: here the clock is made to prefer each of the three in turn."""
+    layers, n = BAD_COUNTS[name]
+    x = jnp.asarray(numbers(n))
+    for wanted in range(3):
+        chosen = []
+
+        def fastest(found, x, wanted=wanted, chosen=chosen):
+            chosen.append(found)
+            return found[wanted]
+
+        monkeypatch.setattr(transform, "_fastest", fastest)
+        found = jacobian(layers)
+        np.testing.assert_allclose(found(x), reverse(layers)(x), rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(found(x), reverse(layers)(x), rtol=1e-10, atol=1e-12)
+        assert len(chosen) == 1, "measured once for a shape"
+        assert found.plan(x) is chosen[0][wanted].plan
+
+
+def test_candidates_are_timed_and_what_counting_chose_is_kept_unless_another_is_faster(monkeypatch):
+    now = [0.0]
+
+    class Run:
+        def __init__(self, seconds):
+            self.seconds = seconds
+
+        def run(self, x):
+            now[0] += self.seconds
+            return x
+
+    monkeypatch.setattr(transform.time, "perf_counter", lambda: now[0])
+    x = jnp.ones(1)
+    for seconds, expected in (((1.02, 1.0, 2.0), 0), ((1.5, 1.0, 2.0), 1), ((1.0, 3.0, 0.5), 2)):
+        candidates = [Run(1e-3 * one) for one in seconds]
+        assert transform._fastest(candidates, x) is candidates[expected]
+
+
+def test_nothing_is_measured_under_a_transformation_or_when_told_not_to(monkeypatch):
+    monkeypatch.setattr(transform, "_fastest", lambda found, x: pytest.fail("measured"))
+    layers, x = chain(4, 2, 4), jnp.asarray(numbers(4))
+    expected = reverse(layers)(x)
+    np.testing.assert_allclose(jacobian(layers, choose="counted")(x), expected, rtol=1e-10, atol=1e-12)
+    measured = jacobian(layers)
+    np.testing.assert_allclose(jax.jit(measured)(x), expected, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(jax.vmap(measured)(x[None])[0], expected, rtol=1e-10, atol=1e-12)
+    monkeypatch.setattr(transform, "_fastest", lambda found, x: found[-1])
+    assert measured(x).shape == expected.shape, "and then, with a concrete x, it is"
+    assert len(measured.chosen) == 1
+
+
+def test_other_choices_are_refused():
+    with pytest.raises(ad.InputError, match='choose is \'fast\'; expected "measured" or "counted"'):
+        jacobian([jnp.sin], choose="fast")
