@@ -76,7 +76,10 @@ def bench(
         list[str] | None,
         typer.Option("--sweep", "-s", metavar="NAME|FILE", help="A shipped sweep or a TOML file; may be given again."),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer points, short rounds, one pass: a look.")] = False,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Fewer sizes, every second of a sweep's points, short rounds, one pass: a look."),
+    ] = False,
     full: Annotated[bool, typer.Option("--full", help="More points, long rounds, five passes: for a paper.")] = False,
     engines: Annotated[str, typer.Option(metavar="A,B", help="Measure these engines instead of the sweeps' own.")] = "",
     passes: Annotated[
@@ -84,6 +87,14 @@ def bench(
     ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of every process, pinned to as many cores (default 1).")
+    ] = None,
+    peer_python: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--peer-python",
+            metavar="PEER=PATH",
+            help="Measure this package by another interpreter; may be given again.",
+        ),
     ] = None,
     device: Annotated[Device | None, typer.Option(help="Where peers that know both run (default cpu).")] = None,
     budget: Annotated[
@@ -130,7 +141,7 @@ def bench(
     given = {
         "sweep": sweep, "quick": quick, "full": full, "engines": engines, "passes": passes, "threads": threads,
         "device": device and device.value, "budget": budget, "max_seconds": max_seconds, "timeout": timeout,
-        "self_check": self_check,
+        "self_check": self_check, "peer_python": peer_python,
     }  # fmt: skip
     if fail_above is not None and baseline is None:
         raise typer.BadParameter("--fail-above needs --baseline DIR to compare with")

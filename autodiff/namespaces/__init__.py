@@ -1,7 +1,8 @@
 """Array namespaces for packages whose own is not NumPy's, and how such a package is found.
 
 A layer states its function once against a namespace ``xp``. ``jax.numpy`` and ``autograd.numpy`` serve as they are;
-PyTorch and CasADi get one here with the names that layers use. Nothing here imports a package before it is used.
+PyTorch, CasADi, PyTensor, TensorFlow and MLX get one here with the names that layers use. Nothing here imports a
+package before it is used.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ SPECIAL = {
 }
 
 
-def install_line(package: str) -> str:
+def install_line(package: str, extra: str = "peers") -> str:
     """What to type to have the package."""
+    if extra != "peers":
+        return f"pip install 'autodiff-bench[{extra}]', in an environment of its own where others need other versions"
     return f"pip install {package}, or all peers with pip install 'autodiff-bench[peers]'"
 
 

@@ -15,6 +15,7 @@ from ...errors import AutodiffError, InputError, UnsupportedError
 from ...machine.host import usable_cores
 from .files import load_all
 from .names import AGAIN
+from .pythons import ask, family_of, read_pythons
 from .sweep import Effort, Sweep
 
 MAX_SECONDS = 30.0  #: predicted for one call, beyond which it is not measured unless a run asks for it
@@ -39,6 +40,7 @@ class Request(BaseModel):
         timeout: seconds after which a measurement is stopped; None for each sweep's own.
         max_seconds: one call that is predicted to take longer is skipped.
         budget: seconds that the whole run should fit into; None for as long as it takes.
+        pythons: interpreters that measure the engines of a family, by the family's name.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -53,6 +55,7 @@ class Request(BaseModel):
     timeout: Seconds | None = None
     max_seconds: Seconds = MAX_SECONDS
     budget: Seconds | None = None
+    pythons: dict[str, str] = {}
 
     @classmethod
     def read(cls, data: object, source: str) -> Self:
@@ -80,6 +83,8 @@ class Request(BaseModel):
         for name in self.engines:
             find_engine(name)
         check_threads(self.threads)
+        for family, path in self.pythons.items():
+            ask(family, path)
 
 
 def request_from(given: Mapping[str, Any]) -> Request:
@@ -94,7 +99,8 @@ def request_from(given: Mapping[str, Any]) -> Request:
     if given["quick"] and given["full"]:
         raise InputError("--quick and --full exclude each other")
     effort: Effort = "quick" if given["quick"] else "full" if given["full"] else "default"
-    names = _engine_names(given["engines"])
+    pythons = read_pythons(given["peer_python"] or [])
+    names = _engine_names(given["engines"], pythons)
     threads = given["threads"] or 1
     check_threads(threads)
     return Request(
@@ -108,10 +114,11 @@ def request_from(given: Mapping[str, Any]) -> Request:
         timeout=_positive("--timeout", given["timeout"]),
         max_seconds=_positive("--max-seconds", given["max_seconds"]) or MAX_SECONDS,
         budget=None if given["budget"] is None else read_duration(given["budget"], "--budget"),
+        pythons=pythons,
     )
 
 
-def _engine_names(text: str) -> list[str]:
+def _engine_names(text: str, pythons: Mapping[str, str]) -> list[str]:
     names = split_names(text)
     if text and not names:
         raise InputError("--engines names no engine")
@@ -120,7 +127,8 @@ def _engine_names(text: str) -> list[str]:
             raise InputError(f"--engines lists {name} twice")
         if name.endswith(AGAIN):
             raise InputError(f"--engines: names that end in {AGAIN} are --self-check's own; take another tag")
-        reason = why_not(find_engine(name))
+        found = find_engine(name)
+        reason = "" if family_of(found) in pythons else why_not(found)
         if reason:
             raise UnsupportedError(reason)
     return names
@@ -169,6 +177,7 @@ def refuse_disagreement(given: Mapping[str, Any], request: Request, source: obje
         "full": request.effort == "full",
         "engines": wanted.engines == request.engines,
         "self_check": request.again,
+        "peer_python": wanted.pythons == request.pythons,
     }
     for name in asked:
         if not same.get(name, getattr(wanted, name, None) == getattr(request, name, None)):

@@ -13,6 +13,7 @@ import psutil
 from ...errors import InputError
 from ...machine.host import busy_share
 from ..ask.names import SEEDS
+from ..ask.pythons import ask
 from ..ask.request import Request
 from ..judge.noise import noise
 from ..records import record as records
@@ -22,7 +23,7 @@ from .worker import environment as variables
 
 RECORDED = ("NUM_THREADS", "MAXIMUM_THREADS", "NPROC", "XLA_", "JAX_", "CUDA_", "OPENBLAS_", "AUTODIFF_")
 #: what must be equal for times to be of the same thing
-DECISIVE = ("processor", "cores", "memory_bytes", "system", "python", "threads", "device", "blas", "packages")
+DECISIVE = ("processor", "cores", "memory_bytes", "system", "python", "threads", "device", "blas", "packages", "peers")
 
 
 def describe(request: Request, cores: Sequence[int]) -> dict[str, Any]:
@@ -35,15 +36,28 @@ def describe(request: Request, cores: Sequence[int]) -> dict[str, Any]:
         )
     found: dict[str, Any] = json.loads(done.stdout)
     kept = {name: value for name, value in sorted(own.items()) if any(part in name for part in RECORDED)}
-    return found | {
-        "threads": request.threads,
-        "pinned_to": list(cores),
-        "device": request.device,
-        "variables": kept,
-        "effort": request.effort,
-        "passes": request.passes,
-        "seeds": SEEDS,
-    }
+    return (
+        found
+        | {
+            "threads": request.threads,
+            "pinned_to": list(cores),
+            "device": request.device,
+            "variables": kept,
+            "effort": request.effort,
+            "passes": request.passes,
+            "seeds": SEEDS,
+        }
+        | _others(request)
+    )
+
+
+def _others(request: Request) -> dict[str, Any]:
+    """The interpreters that measure peers, with their versions."""
+    told = {}
+    for family, path in request.pythons.items():
+        said = ask(family, path)
+        told[family] = {"path": path, "python": said["python"], "packages": said["packages"]}
+    return {"peers": told} if told else {}
 
 
 def calibrate(request: Request, cores: Sequence[int]) -> str:

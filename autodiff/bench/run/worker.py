@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...machine.blas import device_environment, thread_environment
+from ..ask import pythons
 from ..ask.files import shipped_folder
 from ..ask.request import Request
 from ..ask.tasks import Task
@@ -65,15 +66,16 @@ class Worker:
         self.log = stem.with_suffix(".log")
         tasks = stem.with_suffix(".todo")
         write_json(tasks, [task.key for task in todo])
+        python = request.pythons.get(family.partition("@")[0], sys.executable)
         self._child, child = Pipe()
         try:
             with self.log.open("wb") as log, pinned(cores):
                 self.process = subprocess.Popen(
-                    _command(folder, number, tasks, stem.with_suffix(".json"), child.fileno()),
+                    _command(python, folder, number, tasks, stem.with_suffix(".json"), child.fileno()),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env=environment(request) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+                    env=pythons.environment(python, environment(request)) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
                     pass_fds=(child.fileno(),),
                     start_new_session=True,  # a Ctrl-C is the parent's to act on
                 )
@@ -156,10 +158,10 @@ def environment(request: Request) -> dict[str, str]:
     return {name: value for name, value in own.items() if not name.startswith("PYTEST_")}
 
 
-def _command(folder: Folder, number: int, tasks: Path, results: Path, link: int) -> list[str]:
+def _command(python: str, folder: Folder, number: int, tasks: Path, results: Path, link: int) -> list[str]:
     experiments = shipped_folder()
     return [
-        *(sys.executable, "-P", "-m", "pytest", str(experiments), "-c", str(experiments / "pytest.ini")),
+        *(python, "-P", "-m", "pytest", str(experiments), "-c", str(experiments / "pytest.ini")),
         *("-p", "pytest_benchmark.plugin"),
         *("--request", str(folder.request.resolve()), "--pass-number", str(number)),
         *("--todo", str(tasks.resolve()), "--link", str(link)),

@@ -6,7 +6,11 @@ Importing these modules imports none of the packages; that happens when somethin
 from ..base import Engine
 from .autograd import AutogradForward, AutogradReverse
 from .casadi import CasadiAuto, CasadiForward, CasadiReverse
+from .enzyme import EnzymeForward, EnzymeReverse
 from .jax import JaxForward, JaxMixed, JaxReverse
+from .mlx import MlxForward, MlxReverse
+from .pytensor import PytensorForward, PytensorReverse
+from .tensorflow import TensorflowForward, TensorflowReverse
 from .torch import TorchCompileForward, TorchCompileReverse, TorchForward, TorchReverse
 
 PEERS: tuple[type[Engine], ...] = (
@@ -22,6 +26,14 @@ PEERS: tuple[type[Engine], ...] = (
     CasadiForward,
     CasadiReverse,
     CasadiAuto,
+    PytensorForward,
+    PytensorReverse,
+    TensorflowForward,
+    TensorflowReverse,
+    MlxForward,
+    MlxReverse,
+    EnzymeForward,
+    EnzymeReverse,
 )
 
 __all__ = ["PEERS"]

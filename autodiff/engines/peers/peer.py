@@ -6,6 +6,7 @@ are arguments of what a peer compiles, never constants in it.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import re
@@ -62,7 +63,9 @@ class Peer(Engine):
     """An engine that is another package.
 
     Attributes:
-        package: its name, on PyPI and in Python.
+        package: its name in Python, and on PyPI unless ``distributions`` says otherwise.
+        distributions: names on PyPI, any of which brings it.
+        extra: of this package, that brings it.
         title: the package's name as its authors write it.
         minimum: the oldest version that this was written for.
     """
@@ -71,16 +74,23 @@ class Peer(Engine):
     package: ClassVar[str]
     title: ClassVar[str]
     minimum: ClassVar[str]
+    distributions: ClassVar[tuple[str, ...]] = ()
+    extra: ClassVar[str] = "peers"
 
     def available(self) -> str:
-        try:
-            version = importlib.metadata.version(self.package)
-        except importlib.metadata.PackageNotFoundError:
-            return f"{self.package} is not installed; {install_line(self.package)}"
+        version = self._version()
+        if version is None:
+            return f"{self.package} is not installed; {install_line(self.package, self.extra)}"
         if _release(version) < _release(self.minimum):
             upgrade = f"pip install --upgrade '{self.package}>={self.minimum}'"
             return f"{self.package} {version} is too old, {self.name} needs {self.minimum}; {upgrade}"
         return ""
+
+    def _version(self) -> str | None:
+        for name in self.distributions or (self.package,):
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                return importlib.metadata.version(name)
+        return None
 
     def load(self) -> None:
         load(self.package)
