@@ -22,8 +22,9 @@ import pandas as pd
 from autodiff.bench.ask.names import MACHINE, VALUES
 from autodiff.bench.judge.compare import compare, compare_sides
 from autodiff.bench.judge.sides import Key, Side, read_side
+from autodiff.errors import AutodiffError
 
-REFERENCE = Path(__file__).parents[1] / "results" / "reference"
+REFERENCE = Path(__file__).parents[1] / "results" / "reference" / "haswell"
 PASSES = ((3, 3), (5, 5), (10, 10), (20, 20), (10, 3), (3, 10), (20, 5))
 SLOWER = 1.15
 
@@ -166,6 +167,14 @@ def main() -> None:
     parser.add_argument("--of", type=Path, default=REFERENCE, metavar="DIR", help="a run, for its measurements' names")
     parser.add_argument("--runs", type=Path, nargs="+", metavar="DIR", help="runs of the same code, at least two")
     given = parser.parse_args()
+    try:
+        show(parser, given)
+    except AutodiffError as error:
+        parser.error(str(error))
+
+
+def show(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """What was asked for."""
     if given.runs:
         if len(given.runs) < 2:
             parser.error("--runs needs at least two runs")

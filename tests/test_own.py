@@ -1,6 +1,8 @@
 """Networks and engines of one's own, as ``module:name``: in Python, on the command line, and in a sweep."""
 
+import json
 import os
+import platform
 import subprocess
 import sys
 
@@ -165,6 +167,8 @@ def test_a_sweep_of_ones_own(own):
     assert set(frame["status"]) == {"ok"}
     assert set(frame["engine"]) == {"forward", "reverse", "own:OneSided", "own:one@b"}
     assert set(frame.loc[frame["engine"] == "own:OneSided", "package"]) == {"my/family: 1"}
+    assert set(frame["host"]) == {platform.node()}
+    assert set(frame["run"]) == {json.loads((own / "run" / "environment.json").read_text())["run"]}
     assert "Who won (mine)" in done.stdout
     assert len(pd.read_csv(own / "run" / "mine.csv")) == 3
     assert max(map(len, done.stdout.split("Who won (mine)")[1].split("Growth")[0].splitlines())) <= 80

@@ -19,7 +19,7 @@ from .price import Shaped, rows
 
 Choose = Literal["measured", "counted"]
 
-ROUNDS = 12  #: in which the candidates are timed in turn
+ROUNDS = 30  #: in which the candidates are timed in turn
 SECONDS = 1e-3  #: that a candidate's round takes at least, if one call does not take longer
 CLOSE = 1.03  #: times the fastest candidate's time, up to which what counting chose is kept
 
@@ -57,11 +57,11 @@ def jacobian(layers: Sequence[Layer], *, memory_limit: int | None = None, choose
     layer is the residuals that ``jax.vjp`` keeps, constants such as weights aside; XLA may keep fewer.
 
     Counting cannot know what XLA fuses: a gather, a broadcast or a loop over unit vectors may cost nothing in one mode
-    and most of the time in the other (ten times in the worst case of ``benchmarks/jax_chains.py``). So the plan,
+    and most of the time in the other (twenty times in the worst case of ``benchmarks/jax_chains.py``). So the plan,
     ``jax.jacfwd`` and ``jax.jacrev`` of the composition are compiled and timed when a concrete x of a new shape comes,
-    and the fastest runs from then on; that takes the compilation of two programs more, and some forty milliseconds, or
-    forty calls. ``choose="counted"`` runs the plan without looking. So does a call under ``jit``, ``vmap`` or ``grad``,
-    where nothing can be timed, unless that shape has been measured before.
+    and the fastest runs from then on; that takes the compilation of two programs more, and a tenth of a second, or a
+    hundred calls. ``choose="counted"`` runs the plan without looking. So does a call under ``jit``, ``vmap`` or
+    ``grad``, where nothing can be timed, unless that shape has been measured before.
 
     A layer that begins with a product of all of x, as a dense one does, has that matrix taken as it is where its own
     Jacobian is needed ("take dense" in a plan) instead of multiplied by the identity.

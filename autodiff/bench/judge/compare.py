@@ -20,7 +20,7 @@ from ...errors import InputError
 from ..ask.names import AGAIN, MACHINE, VALUES
 from .comparison import Comparison, SelfCheck
 from .intervals import Ratio, interval, paired_ratio
-from .rule import ENOUGH, LEVEL, Floors, Pairs, differences, judge, means, spread
+from .rule import ENOUGH, LEVEL, Floors, Pairs, contrasts, judge, means, spread
 from .sides import Key, Side, facts_that_differ, few, name_of, read_side
 
 NOTABLE = math.log(1.02)  #: common factors from here on are told
@@ -129,7 +129,7 @@ def _common(controls: Pairs) -> tuple[float, list[str]]:
         return 0.0, ["too little was measured of the machine itself: where it was slower, the code looks slower"]
     kernels: list[float] = []
     values: list[float] = []
-    for (sweep, _, _), ratio in zip(controls, differences(controls).ratio.tolist(), strict=True):
+    for (sweep, _, _), ratio in zip(controls, contrasts(controls).ratio.tolist(), strict=True):
         (kernels if sweep == MACHINE else values).append(ratio)
     common = float(np.median(kernels + values))
     notes = []

@@ -118,7 +118,7 @@ def undisturbed(sides: Sequence[Passes]) -> list[Floats]:
     return [one[one <= at + FAR * sd] for one, at, sd in zip(logs, medians, deviations, strict=True)]
 
 
-class Differences(NamedTuple):
+class Contrasts(NamedTuple):
     """Logarithms of B over A, their standard errors, and degrees of freedom; errors are NaN for single passes."""
 
     a: Floats
@@ -132,16 +132,16 @@ class Differences(NamedTuple):
         return self.b - self.a
 
 
-def compared(left: Moments, right: Moments) -> Differences:
+def compared(left: Moments, right: Moments) -> Contrasts:
     """Welch's standard errors and degrees of freedom; a variance of 0 on both sides leaves those of the passes."""
     variance = left.variance + right.variance
     parts = left.variance**2 / left.freedom + right.variance**2 / right.freedom
     with np.errstate(invalid="ignore"):
         freedom = np.where(parts > 0, variance**2 / parts, left.freedom + right.freedom)
-    return Differences(left.mean, right.mean, np.sqrt(variance), freedom)
+    return Contrasts(left.mean, right.mean, np.sqrt(variance), freedom)
 
 
-def differences(pairs: Pairs) -> Differences:
+def contrasts(pairs: Pairs) -> Contrasts:
     """What every measurement differs by between A and B."""
     left, right = (undisturbed([pair[side] for pair in pairs.values()]) for side in (0, 1))
     return compared(moments(left), moments(right))
@@ -155,7 +155,7 @@ def spread(controls: Pairs, common: float) -> float:
     """
     if len(controls) < ENOUGH:
         return 1.0
-    found = differences(controls)
+    found = contrasts(controls)
     known = found.error > 0
     if known.sum() < ENOUGH:
         return 1.0
@@ -175,13 +175,13 @@ def judge(pairs: Pairs, common: float, floors: Floors, wider: float = 1.0) -> pd
         floors: what counts as a change.
         wider: by how much runs differ further than their passes say, of :func:`spread`.
     """
-    found = differences(pairs)
+    found = contrasts(pairs)
     table = pd.DataFrame(list(pairs), columns=["sweep", "case", "engine"])
     table["a_s"], table["b_s"] = np.exp(found.a), np.exp(found.b)
     return _with_verdict(table, found.ratio - common, _margin(found, wider), floors)
 
 
-def _margin(found: Differences, wider: float) -> Floats:
+def _margin(found: Contrasts, wider: float) -> Floats:
     """Half the interval: Student's quantile at the level of a normal score that is so much wider."""
     level = stats.norm.sf(stats.norm.isf((1 - LEVEL) / 2) * wider)
     return np.asarray(stats.t.isf(level, found.freedom) * found.error)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,19 +38,19 @@ def describe(request: Request, cores: Sequence[int]) -> dict[str, Any]:
         )
     found: dict[str, Any] = json.loads(done.stdout)
     kept = {name: value for name, value in sorted(own.items()) if any(part in name for part in RECORDED)}
-    return (
-        found
-        | {
-            "threads": request.threads,
-            "pinned_to": list(cores),
-            "device": request.device,
-            "variables": kept,
-            "effort": request.effort,
-            "passes": request.passes,
-            "seeds": SEEDS,
-        }
-        | _others(request)
-    )
+    host = platform.node() or "host"
+    asked = {
+        "run": f"{time.strftime('%Y%m%d-%H%M%S')}-{host}",
+        "host": host,
+        "threads": request.threads,
+        "pinned_to": list(cores),
+        "device": request.device,
+        "variables": kept,
+        "effort": request.effort,
+        "passes": request.passes,
+        "seeds": SEEDS,
+    }
+    return found | asked | _others(request)
 
 
 def _others(request: Request) -> dict[str, Any]:

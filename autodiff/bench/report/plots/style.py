@@ -31,7 +31,10 @@ COLOURS = {
 }
 MARKERS = {"forward": "o", "reverse": "s", "mixed": "D", "explicit-forward": "^", "explicit-reverse": "v"}
 OWN = "autodiff"  #: this package, in its engines' records
-PACKAGES = {"jax": "#882255", "torch": "#EE7733", "autograd": "#999933", "casadi": "#117733", OWN: "#0072B2"}
+PACKAGES = {
+    OWN: "#0072B2", "jax": "#882255", "torch": "#EE7733", "autograd": "#999933", "casadi": "#117733",
+    "pytensor": "#33BBEE", "tensorflow": "#CC3311", "mlx": "#BBBBBB", "enzyme": "#332288",
+}  # fmt: skip
 SHADES = {"forward": (1.0, 0.45), "reverse": (0.0, 0.0), "": (0.0, 0.45)}  #: towards white or black, how far
 OTHERS = ("#332288", "#117733", "#882255", "#999933", "#44AA99", "#661100")  # Tol's muted set, for further engines
 GREY = "#555555"
