@@ -112,7 +112,7 @@ def bench(
     ] = False,
     baseline: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Compare with this earlier run at the end, as autodiff compare does."),
+        typer.Option(metavar="DIR", help="At the end, autodiff compare with this earlier run."),
     ] = None,
     fail_above: Annotated[
         float | None, typer.Option(metavar="R", help="With --baseline: exit 1 for times surely above R times its.")
@@ -132,10 +132,11 @@ def bench(
     Shipped sweeps: [bold]n[/], [bold]m[/] (cost against inputs and outputs), [bold]depth[/] (with memory),
     [bold]grid[/] (the n x m map), [bold]products[/] (matrix-matrix against vector-matrix), [bold]real[/],
     [bold]bottleneck[/] (what mixed mode gains), [bold]memory[/] (checkpointing); and, when asked for by name,
-    [bold]peers[/] (against JAX, PyTorch, autograd and CasADi), [bold]small[/] (PyTensor, TensorFlow, MLX and Enzyme, too),
-    [bold]jax-bottleneck[/], or [bold]all[/].
-    A file of your own may name a network or an engine of yours as [bold]module:name[/]. Every sweep ends in a table of who
-    won, by how much, which [bold]SWEEP.csv[/] holds in full; [bold]COLUMNS.md[/] in the run's folder says what columns mean.
+    [bold]peers[/] (against JAX, PyTorch, autograd and CasADi), [bold]small[/] (PyTensor, TensorFlow, MLX and Enzyme,
+    too), [bold]jax-bottleneck[/], or [bold]all[/].
+    A file of your own may name a network or an engine of yours as [bold]module:name[/]. Every sweep ends in a table of
+    who won, by how much, which [bold]SWEEP.csv[/] holds in full; [bold]COLUMNS.md[/] in the run's folder says what
+    columns mean.
     Each measurement is on disk before the next one starts. Ctrl-C finishes the measurement in progress and reports, a
     second one stops at once; [bold]--resume[/] goes on from there.
     """
@@ -226,10 +227,10 @@ def compare(
     """Compare two runs, case by case: what is slower in B, what is faster, and what only looks so.
 
     A and B are folders of runs, or JSON files that pytest-benchmark saved, in any project. A change is a ratio beyond
-    the noise floor whose 99 % interval does not hold 1; intervals are as wide as what differs between the runs asks for,
-    by the machine's kernels and f itself. The same code is called different in one case of a hundred at most. Three
-    passes a side are the least that is worth while, five are better on a busy machine. What sets two runs apart for one
-    engine alone nobody can know: measure rivals in one run, [bold]--engines reverse,reverse@b[/].
+    the noise floor whose 99 % interval does not hold 1; intervals are widened by what differs between the runs, as the
+    machine's kernels and f itself tell. The same code is called different in one case of a hundred at most. Three passes
+    a side are the least that is worth while, five are better on a busy machine. What sets two runs apart for one engine
+    alone nobody can know: measure rivals in one run, [bold]bench --engines reverse,reverse@b[/].
     """
     _check_ratio(fail_above)
     failures = _compare(a, b, fail_above, markdown=markdown, absolute=absolute, floor=floor, force=force)
