@@ -228,9 +228,9 @@ def compare(
 
     A and B are folders of runs, or JSON files that pytest-benchmark saved, in any project. A change is a ratio beyond
     the noise floor whose 99 % interval does not hold 1; intervals are widened by what differs between the runs, as the
-    machine's kernels and f itself tell. The same code is called different in one case of a hundred at most. Three passes
-    a side are the least that is worth while, five are better on a busy machine. What sets two runs apart for one engine
-    alone nobody can know: measure rivals in one run, [bold]bench --engines reverse,reverse@b[/].
+    machine's kernels and f itself tell. The same code is called different in one case of a hundred at most. Three
+    passes a side are the least that is worth while, five are better on a busy machine. What sets two runs apart for one
+    engine alone nobody can know: measure rivals in one run, [bold]bench --engines reverse,reverse@b[/].
     """
     _check_ratio(fail_above)
     failures = _compare(a, b, fail_above, markdown=markdown, absolute=absolute, floor=floor, force=force)
