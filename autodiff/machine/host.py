@@ -16,7 +16,10 @@ import psutil
 from .blas import blas_info, kernel_warning
 from .rates import in_use
 
-PEERS = ("jax", "jaxlib", "torch", "autograd", "casadi")
+PEERS = (
+    *("jax", "jaxlib", "torch", "autograd", "casadi", "pytensor"),
+    *("tensorflow", "tensorflow-cpu", "mlx", "mlx-cpu", "enzyme-ad"),
+)
 OPTIONAL = ("numba", *PEERS)
 PACKAGES = ("numpy", "pytest", "pytest-benchmark", "pandas", "matplotlib", "scikit-learn", "scipy", *OPTIONAL)
 BUSY = 0.15  #: share of all processors that others use, from which on a machine is called busy

@@ -16,17 +16,28 @@ from ...engines import engine as find_engine
 from ...errors import InputError, UnknownNameError
 from .names import OURS
 
+#: makes this very package importable, and nothing that lies beside it: on a path, the folder that pip installs into
+#: would stand in front of the other interpreter's own packages
+BEGIN = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("autodiff", sys.argv.pop(1))
+sys.modules["autodiff"] = package = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(package)
+"""
 ASK = """
-import importlib.metadata, json, platform, sys
+import importlib.metadata, json, platform
 import autodiff.bench.measure.plugin
 from autodiff.engines import engine, engines
 found = {name: reason for name, reason in engines().items() if engine(name).family == sys.argv[1]}
-versions = {one.metadata["Name"]: one.version for one in importlib.metadata.distributions()}
+versions = {}
+for one in importlib.metadata.distributions():
+    versions.setdefault(one.metadata["Name"], one.version)  # the first is the one that is imported
 python = f"{platform.python_implementation()} {platform.python_version()}"
 print(json.dumps({"engines": found, "packages": dict(sorted(versions.items())), "python": python}))
 """
+PYTEST = "import runpy; runpy.run_module('pytest', run_name='__main__', alter_sys=True)"
 PATIENCE = 120.0  #: seconds that an interpreter has to answer
-HERE = Path(__file__).parents[3]  #: where this package is imported from
+PACKAGE = Path(__file__).parents[2] / "__init__.py"  #: of this package
 
 
 def family_of(engine: Engine) -> str:
@@ -57,9 +68,14 @@ def read_pythons(given: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def environment(python: str, variables: dict[str, str]) -> dict[str, str]:
-    """Variables for another interpreter, which is to import this very package; its own stay as they are."""
-    return variables if python == sys.executable else variables | {"PYTHONPATH": str(HERE)}
+def command(python: str, code: str, *arguments: str) -> list[str]:
+    """Let an interpreter run code that imports this very package, and everything else from where it has it."""
+    return [python, "-P", "-c", BEGIN + code, str(PACKAGE), *arguments]
+
+
+def pytest_command(python: str) -> list[str]:
+    """How an interpreter starts pytest; its arguments follow."""
+    return [python, "-P", "-m", "pytest"] if python == sys.executable else command(python, PYTEST)
 
 
 @functools.cache
@@ -69,11 +85,9 @@ def ask(family: str, python: str) -> dict[str, Any]:
     Raises:
         InputError: it is no interpreter, lacks what measuring needs, or the package.
     """
-    command = [python, "-P", "-c", ASK, family]
     try:
-        done = subprocess.run(
-            command, env=environment(python, dict(os.environ)), capture_output=True, text=True, timeout=PATIENCE
-        )
+        asked = command(python, ASK, family)
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=PATIENCE, check=False)
         found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1]) if done.returncode == 0 else {}
     except (OSError, ValueError, IndexError, subprocess.TimeoutExpired) as error:
         raise InputError(f"--peer-python {family}: {python} is no interpreter that answers ({error})") from error

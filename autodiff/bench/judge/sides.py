@@ -114,6 +114,9 @@ def _facts(environment: dict[str, Any]) -> dict[str, str]:
     known = {name: environment.get(name) for name in ("processor", "cores", "threads", "device", "python")}
     known |= {"BLAS kernels": blas.get("kernel"), "BLAS": blas.get("library"), "BLAS version": blas.get("version")}
     known |= {name: version for name, version in packages.items() if name != OWN_PACKAGE}
+    for peer, said in _dict(environment.get("peers")).items():  # measured by other interpreters
+        own = {"Python": _dict(said).get("python"), **_dict(_dict(said).get("packages"))}
+        known |= {f"{peer}'s {name}": version for name, version in own.items() if name != OWN_PACKAGE}
     return _texts(known)
 
 

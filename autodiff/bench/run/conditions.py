@@ -106,13 +106,16 @@ def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     for name in DECISIVE:
         if name not in before:
             continue
-        old, new = before[name], now.get(name)
-        if isinstance(old, dict) and isinstance(new, dict):
-            keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-            found += [f"{name} {key}: {old.get(key)} then, {new.get(key)} now" for key in keys]
-        elif old != new:
-            found.append(f"{name}: {old} then, {new} now")
+        found += _changed(name, before[name], now.get(name))
     return found
+
+
+def _changed(name: str, old: object, new: object) -> list[str]:
+    """What differs, by the names that lead to it."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted(old.keys() | new.keys())
+        return [text for key in keys for text in _changed(f"{name} {key}", old.get(key), new.get(key))]
+    return [] if old == new else [f"{name}: {old} then, {new} now"]
 
 
 def resume(folder: Folder, request: Request, cores: Sequence[int], anyway: bool) -> int:

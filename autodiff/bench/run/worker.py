@@ -75,7 +75,7 @@ class Worker:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env=pythons.environment(python, environment(request)) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+                    env=environment(request) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
                     pass_fds=(child.fileno(),),
                     start_new_session=True,  # a Ctrl-C is the parent's to act on
                 )
@@ -161,7 +161,8 @@ def environment(request: Request) -> dict[str, str]:
 def _command(python: str, folder: Folder, number: int, tasks: Path, results: Path, link: int) -> list[str]:
     experiments = shipped_folder()
     return [
-        *(python, "-P", "-m", "pytest", str(experiments), "-c", str(experiments / "pytest.ini")),
+        *pythons.pytest_command(python),
+        *(str(experiments), "-c", str(experiments / "pytest.ini")),
         *("-p", "pytest_benchmark.plugin"),
         *("--request", str(folder.request.resolve()), "--pass-number", str(number)),
         *("--todo", str(tasks.resolve()), "--link", str(link)),

@@ -34,8 +34,8 @@ class _Mlx(Peer):
     def output_shape(self, layer: Layer, dtype: np.dtype[Any]) -> tuple[int, ...]:
         core = load("mlx.core")
         theta = tuple(core.array(array, dtype=_dtype(core, dtype)) for array in layer.params)
-        found = layer.function(core.ones(layer.n, _dtype(core, dtype)), theta, MlxNamespace())
-        return tuple(found.shape)  # of what would be computed, and is not
+        traced = core.compile(lambda x: layer.function(x, theta, MlxNamespace()))  # refuses to look at values
+        return tuple(traced(core.ones(layer.n, _dtype(core, dtype))).shape)  # of what would be computed, and is not
 
     def build(self, network: Network, wrt: str, operation: str, seeds: int) -> PeerRun:
         return MlxRun(self, network, wrt, operation, seeds)
