@@ -21,7 +21,8 @@ OPCODE = {"call": kernel.CALL, "select": kernel.SELECT, "gather": kernel.GATHER,
 
 
 class CompiledExecutor:
-    """Runs a program by NumPy's inner loops; results are those of :class:`NumpyExecutor` to the bit.
+    """Runs a program by NumPy's inner loops; results are those of :class:`NumpyExecutor` to the bit
+    (but for the two cases that :func:`.lockstep.lockstep` names).
 
     Args:
         code: laid out, so that buffers of working memory and of f(x) have their offsets.
