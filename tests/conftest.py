@@ -85,6 +85,13 @@ ORDERS = ["forward", "reverse", "mixed", "explicit-forward", "explicit-reverse",
 ORDERS += ["reverse-checkpointed"]
 PROGRAMS = [*ORDERS, *(f"compiled-{order}" for order in ORDERS)]  #: every engine that writes a program
 BLOCKS = ["forward(chunk=1)", "forward(chunk=2)", "reverse(chunk=1)", "reverse(chunk=2)"]
+DENSE = [
+    "forward(seeds=dense)",
+    "reverse(seeds=dense)",
+    "forward(chunk=2, seeds=dense)",
+    "reverse(chunk=2, seeds=dense)",
+]
+BLOCKS += DENSE
 
 
 def every_wrt(network):

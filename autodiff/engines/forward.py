@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
 from ..arrays import as_size
-from ..linear.linearize import Linear
 from ..linear.terms import Terms
 from ..network import Network
-from ..program.views import View
-from .blocks import default_chunk
+from ..program.value import Value
+from .blocks import DENSE, STRUCTURED, as_seeds, default_chunk, dense_identity, in_blocks
 from .running import ProgramEngine
 from .writer import Writer
 
@@ -28,16 +25,22 @@ class Forward(ProgramEngine):
 
     Args:
         chunk: push at most so many tangents at a time. With respect to the parameters they are then dense columns of
-            the identity, so that every parameter costs a tangent of its own. Left out: input tangents go in blocks
-            that suit the cache.
+            the identity, so that every parameter costs a tangent of its own. Left out: tangents go in blocks that
+            suit the cache.
+        seeds: "structured", or "dense": the identity is an array and every layer multiplies it, as packages do that
+            push the columns of one (``jax.jacfwd``); what is measured then is the order alone.
+
+    Raises:
+        InputError: no such seeds, or a chunk below 1.
     """
 
     name: ClassVar[str] = "forward"
     mode: ClassVar[str] = "forward"
     operations: ClassVar[frozenset[str]] = frozenset({"jacobian", "gradient", "jvp"})
 
-    def __init__(self, chunk: int | None = None) -> None:
+    def __init__(self, chunk: int | None = None, seeds: str = STRUCTURED) -> None:
         self.chunk = None if chunk is None else as_size(chunk, "chunk")
+        self.dense = as_seeds(seeds) == DENSE
 
     def supports(self, network: Network, wrt: str = "input", operation: str = "jacobian") -> str:
         if operation == "vjp":
@@ -45,40 +48,47 @@ class Forward(ProgramEngine):
         return super().supports(network, wrt, operation)
 
     def write(self, w: Writer) -> None:
-        if w.operation == "jvp":
-            assert w.seed is not None
-            if w.wrt == "input":
-                self._push(w, w.dense_seeds(w.seed, True, (w.network.n,)))
-            else:
-                self._push_params(w)
-        elif w.wrt == "input":
-            chunk = self.chunk or default_chunk(w.network)
-            if chunk < w.network.n:
-                push_blocks(w, chunk)
-            else:
-                self._push(w, w.input_seeds())
-        elif self.chunk:
-            push_param_blocks(w, min(self.chunk, w.shape[1]))
+        if w.seed is not None:
+            push_dense(w, w.seed)
+            return
+        chunk = min(self.chunk or default_chunk(w.network), w.shape[1])
+        if self.dense or (self.chunk and w.wrt == "params"):
+            push_dense_blocks(w, chunk)
+        elif w.wrt == "params":
+            push_params(w)
+        elif chunk < w.network.n:
+            push_blocks(w, chunk)
         else:
-            self._push_params(w)
+            push(w, w.input_seeds())
 
-    def _push(self, w: Writer, V: Terms) -> None:
-        x = w.x
-        for number in range(w.depth):
-            x, J = w.linearize(number, x)
-            V = J.push(V)
-        w.keep(x)
-        w.columns(V)
 
-    def _push_params(self, w: Writer) -> None:
-        """Every layer adds its own parameters' tangents to those of the layers before it."""
-        x = w.x
-        V: Terms = []
-        for number in range(w.depth):
-            x, J = w.linearize(number, x)
-            V = J.push(V, w.param_seeds(number) if w.seed is None else w.dense_param_seeds(number, w.seed))
-        w.keep(x)
-        w.columns(V)
+def push(w: Writer, V: Terms) -> None:
+    """``f_L'( ... (f_1' V))`` into the result; each tangent travels with the primal."""
+    x = w.x
+    for number in range(w.depth):
+        x, J = w.linearize(number, x)
+        V = J.push(V)
+    w.keep(x)
+    w.columns(V)
+
+
+def push_params(w: Writer, seeds: Value | None = None) -> None:
+    """Every layer adds its own parameters' tangents to those of the layers before it: the identity's, or given ones."""
+    x = w.x
+    V: Terms = []
+    for number in range(w.depth):
+        x, J = w.linearize(number, x)
+        V = J.push(V, w.param_seeds(number) if seeds is None else w.dense_param_seeds(number, seeds))
+    w.keep(x)
+    w.columns(V)
+
+
+def push_dense(w: Writer, seeds: Value) -> None:
+    """Tangents that are an array V (n, k)."""
+    if w.wrt == "input":
+        push(w, w.dense_seeds(seeds, True, (w.network.n,)))
+    else:
+        push_params(w, seeds)
 
 
 def push_blocks(w: Writer, chunk: int) -> None:
@@ -86,39 +96,29 @@ def push_blocks(w: Writer, chunk: int) -> None:
     y, maps = w.linear_maps()
     w.keep(y)
 
-    def push(start: int, size: int, step: int = 0) -> None:
+    def block(start: int, size: int, step: int = 0) -> None:
         V = w.input_seeds(start, size, step)
         for J in maps:
             V = J.push(V)
         w.columns(V, w.block(1, start, size, step))
 
-    full, rest = divmod(w.network.n, chunk)
-    with w.b.loop(full):
-        push(0, chunk, chunk)
-    if rest:
-        push(full * chunk, rest)
+    in_blocks(w, w.network.n, chunk, block)
 
 
-def push_param_blocks(w: Writer, chunk: int) -> None:
-    """Parameter tangents, ``chunk`` dense columns of the identity at a time, over one evaluation of f."""
+def push_dense_blocks(w: Writer, chunk: int) -> None:
+    """``chunk`` dense columns of the identity at a time, of x or of all parameters, over one evaluation of f."""
+    columns = w.shape[1]
+    if chunk == columns:
+        push_dense(w, dense_identity(w, columns, True, 0, columns, 0))
+        return
     y, maps = w.linear_maps()
     w.keep(y)
-    b, p = w.b, w.network.params.size
-    full, rest = divmod(p, chunk)
-    with b.loop(full):
-        _push_dense(w, maps, 0, chunk, chunk)
-    if rest:
-        _push_dense(w, maps, full * chunk, rest, 0)
 
+    def block(start: int, size: int, step: int = 0) -> None:
+        seeds = dense_identity(w, columns, True, start, size, step)
+        V = w.dense_seeds(seeds, True, (columns,)) if w.wrt == "input" else []
+        for number, J in enumerate(maps):
+            V = J.push(V) if w.wrt == "input" else J.push(V, w.dense_param_seeds(number, seeds))
+        w.columns(V, w.block(1, start, size, step))
 
-def _push_dense(w: Writer, maps: list[Linear], start: int, size: int, step: int) -> None:
-    b, p = w.b, w.network.params.size
-    seeds = b.new((p, size), fresh=True)
-    b.write(np.positive, [b.lift(0.0)], seeds)
-    ones = b.look(seeds, View((size,), (size + 1,), start * size))
-    ones.step = step * size
-    b.write(np.positive, [b.lift(1.0)], ones)
-    V: Terms = []
-    for number, J in enumerate(maps):
-        V = J.push(V, w.dense_param_seeds(number, seeds))
-    w.columns(V, w.block(1, start, size, step))
+    in_blocks(w, columns, chunk, block)

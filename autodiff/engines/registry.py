@@ -138,7 +138,7 @@ def _maker(base: str) -> Maker | Engine:
     return find()
 
 
-def _made(maker: Maker, name: str, options: Mapping[str, int] = MappingProxyType({})) -> Engine:
+def _made(maker: Maker, name: str, options: Mapping[str, int | str] = MappingProxyType({})) -> Engine:
     """An engine of its maker, which may be another package's, and raise anything."""
     try:
         made = maker(**options)
@@ -177,8 +177,8 @@ def why_not(found: Engine) -> str:
         return f"engine {found.label} cannot say whether it can run: {type(error).__name__}: {error}"
 
 
-def split_options(name: str) -> tuple[str, dict[str, int]]:
-    """``forward(chunk=64)`` as a name and its options; byte sizes may be written ``64MiB``.
+def split_options(name: str) -> tuple[str, dict[str, int | str]]:
+    """``forward(chunk=64, seeds=dense)`` as a name and its options; byte sizes may be written ``64MiB``.
 
     Raises:
         InputError: something else stands between the parentheses.
@@ -186,12 +186,13 @@ def split_options(name: str) -> tuple[str, dict[str, int]]:
     found = re.fullmatch(r"([^()]*)\((.*)\)", name) if isinstance(name, str) else None
     if not found:
         return name, {}
-    options = {}
+    options: dict[str, int | str] = {}
     for part in filter(None, (part.strip() for part in found[2].split(","))):
         key, equals, value = part.partition("=")
         if not equals:
-            raise InputError(f"engine {name!r}: expected key=number between the parentheses, not {part!r}")
-        options[key.strip()] = read_size(value, f"engine {name!r}: {key.strip()}")
+            raise InputError(f"engine {name!r}: expected key=value between the parentheses, not {part!r}")
+        key, value = key.strip(), value.strip().strip("\"'")
+        options[key] = value if re.fullmatch(r"[A-Za-z][\w-]*", value) else read_size(value, f"engine {name!r}: {key}")
     return found[1].strip(), options
 
 

@@ -14,7 +14,7 @@ from ..linear.linearize import Linear
 from ..linear.terms import Terms
 from ..network import Network
 from ..program.value import Value
-from .blocks import default_chunk
+from .blocks import DENSE, STRUCTURED, as_seeds, default_chunk, dense_identity, in_blocks
 from .running import ProgramEngine
 from .writer import Writer
 
@@ -26,14 +26,20 @@ class Reverse(ProgramEngine):
 
     Args:
         chunk: pull at most so many cotangents at a time; left out, what suits the cache.
+        seeds: "structured", or "dense": the identity is an array and every layer multiplies it, as packages do that
+            pull the rows of one (``jax.jacrev``); what is measured then is the order alone.
+
+    Raises:
+        InputError: no such seeds, or a chunk below 1.
     """
 
     name: ClassVar[str] = "reverse"
     mode: ClassVar[str] = "reverse"
     operations: ClassVar[frozenset[str]] = frozenset({"jacobian", "gradient", "vjp"})
 
-    def __init__(self, chunk: int | None = None) -> None:
+    def __init__(self, chunk: int | None = None, seeds: str = STRUCTURED) -> None:
         self.chunk = None if chunk is None else as_size(chunk, "chunk")
+        self.dense = as_seeds(seeds) == DENSE
 
     def supports(self, network: Network, wrt: str = "input", operation: str = "jacobian") -> str:
         if operation == "jvp":
@@ -47,15 +53,21 @@ class Reverse(ProgramEngine):
         if w.seed is not None:
             pull(w, maps, w.dense_seeds(w.seed, False, (w.network.m,)))
             return
-        m, chunk = w.network.m, self.chunk or default_chunk(w.network)
-        if chunk >= m:
-            pull(w, maps, w.output_seeds())
-            return
-        full, rest = divmod(m, chunk)
-        with w.b.loop(full):
-            pull(w, maps, w.output_seeds(0, chunk, chunk), w.block(0, 0, chunk, chunk))
-        if rest:
-            pull(w, maps, w.output_seeds(full * chunk, rest), w.block(0, full * chunk, rest))
+        m = w.network.m
+        chunk = min(self.chunk or default_chunk(w.network), m)
+
+        def block(start: int, size: int, step: int = 0) -> None:
+            pull(w, maps, self._seeds(w, start, size, step), w.block(0, start, size, step))
+
+        if chunk < m:
+            in_blocks(w, m, chunk, block)
+        else:
+            pull(w, maps, self._seeds(w, 0, m, 0))
+
+    def _seeds(self, w: Writer, start: int, size: int, step: int) -> Terms:
+        if not self.dense:
+            return w.output_seeds(start, size, step)
+        return w.dense_seeds(dense_identity(w, w.network.m, False, start, size, step), False, (w.network.m,))
 
 
 def pull(w: Writer, maps: Sequence[Linear], U: Terms, target: Value | None = None) -> None:

@@ -415,6 +415,24 @@ def test_blocks_do_not_multiply_the_work(chunk):
     assert outer <= work.elementwise < 1.01 * outer
 
 
+@pytest.mark.parametrize("chunk", [1, 7, 100])
+@pytest.mark.parametrize("wrt", ["input", "params"])
+@given(sizes=st.lists(st.integers(2, 9), min_size=3, max_size=5))
+@few
+def test_dense_seeds_are_multiplied(wrt, chunk, sizes):
+    """By every layer, however many at a time: (m_l x n_l)(n_l x k) for all k seeds, as a JVP of each would."""
+    network = ad.problems.mlp(widths="-".join(map(str, sizes)))
+    shapes = list(zip(sizes[1:], sizes, strict=False))
+    products = [m * n for m, n in shapes]
+    k = network.variables(wrt)
+    forward = ad.engine(f"forward(chunk={chunk}, seeds=dense)").layout(network, wrt).work
+    own = sum(products) if wrt == "params" else 0  # dW x for every tangent, where W has parameters
+    following = products[1:] if wrt == "params" else products
+    assert forward.fma == sum(products) + k * (sum(following) + own)
+    reverse = ad.engine(f"reverse(chunk={chunk}, seeds=dense)").layout(network, "input").work
+    assert reverse.fma == sum(products) + sizes[-1] * sum(products)
+
+
 # -- memory
 
 

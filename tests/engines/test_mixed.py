@@ -201,10 +201,12 @@ def test_slots_that_live_together_do_not_overlap(spans):
     [
         ("forward(chunk=0)", "chunk is 0"),
         ("compiled-forward(chunk=0)", "chunk is 0"),
-        ("forward(chunk=a)", "expected an integer, or bytes"),
+        ("forward(chunk=a)", "chunk is 'a'; expected an integer"),
+        ("forward(seeds=thin)", "expected structured or dense"),
+        ("reverse(seeds=2)", "expected structured or dense"),
         ("forward(chnk=1)", "did you mean chunk"),
         ("mixed(memory=0)", "memory is 0"),
-        ("mixed(64MiB)", "expected key=number"),
+        ("mixed(64MiB)", "expected key=value"),
         ("reverse(chunk=1.5)", "expected an integer"),
     ],
 )
