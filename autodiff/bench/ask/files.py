@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from ...errors import AutodiffError, InputError, UnknownNameError
 from .sweep import Series, Sweep
 
+TYPES = re.compile(r"(constrained-)?(int|float|str)$|list\[")  #: parts of where an error is that name a type
 ALL = "all"  #: names every shipped sweep
 
 
@@ -75,7 +77,7 @@ def parse(data: dict[str, Any], source: str) -> Sweep:
         made.check()
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part not in ("int", "float", "str"))
+        where = ".".join(str(part) for part in first["loc"] if not TYPES.match(str(part)))
         raise InputError(f"{source}: {where or 'sweep'}: {first['msg']}") from None
     except AutodiffError as error:
         raise InputError(f"{source}: {error}") from None

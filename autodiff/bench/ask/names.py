@@ -5,6 +5,9 @@ from __future__ import annotations
 VALUE = "value"  #: stands in an engine's place for the evaluation of f that derivatives are compared with
 #: the same, by executor: a derivative is compared with f run by what runs it
 VALUES = {"numpy": VALUE, "compiled": f"compiled-{VALUE}"}
+#: stands in an engine's place for the bare matrix products that a jvp or a vjp cannot do without, by executor
+PRODUCTS = {"numpy": "products", "compiled": "compiled-products"}
+STANDING = (*VALUES.values(), *PRODUCTS.values())  #: all of these, which are no engines
 AGAIN = "@again"  #: marks the second of two measurements of the same engine, in a process of its own
 SEEDS = {"input": 1, "verification": 2, "jvp and vjp": 3}  #: of every random number in a measurement
 OURS = "numpy"  #: the family of this package's engines, in whose process f and the machine are measured too

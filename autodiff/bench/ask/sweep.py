@@ -25,14 +25,17 @@ Scalar = StrictInt | StrictFloat | StrictStr
 Grid = dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]]
 Effort = Literal["quick", "default", "full"]
 TAKEN = ("results", "passes", "rules")  #: names of a run's own tables; a sweep's is named after it
+SEEDED = ("jvp", "vjp")
 EFFORTS: tuple[Effort, ...] = ("quick", "default", "full")
 
-SHORT = {"depth": "d", "width": "w"}  #: how keys are written in a case's name
+SEEDS = "seeds"  #: an axis that is none of the problem's
+SHORT = {"depth": "d", "width": "w", SEEDS: "k"}  #: how keys are written in a case's name
 
 
 class Series(BaseModel):
     """One problem over a grid.
 
+    ``seeds`` are the tangents of a jvp, the cotangents of a vjp; a list of them is an axis, as the grid's lists are.
     ``points`` are tables of keywords that change together; every one of them is combined with the whole grid, every
     second one at quick effort. ``quick`` and ``full`` replace entries of the grid at that effort.
     """
@@ -42,7 +45,7 @@ class Series(BaseModel):
     problem: str
     operation: str = "jacobian"
     wrt: Literal["input", "params"] = "input"
-    seeds: Annotated[StrictInt, Field(ge=1)] = 1
+    seeds: StrictInt | Annotated[list[StrictInt], Field(min_length=1)] = 1
     engines: Annotated[list[str], Field(min_length=1)]
     grid: Grid = {}
     points: list[Annotated[dict[str, Scalar], Field(min_length=1)]] = []
@@ -70,9 +73,25 @@ class Series(BaseModel):
                     raise InputError(f"grid.{key} lists a value twice")
         for name, table in (("quick", self.quick), ("full", self.full)):
             for key in table:
-                if key not in self.grid:
-                    raise UnknownNameError(f"key in [{name}] (it may only replace keys of [grid])", key, self.grid)
+                if key not in self.lists:
+                    raise UnknownNameError(f"key in [{name}] (it may only replace keys of [grid])", key, self.lists)
+        self._check_seeds()
         return self
+
+    def _check_seeds(self) -> None:
+        if SEEDS in self.grid:
+            raise InputError("grid.seeds: seeds are the operation's and not the problem's; write them above [grid]")
+        for given in (self.seeds, *(table[SEEDS] for table in (self.quick, self.full) if SEEDS in table)):
+            own = given if isinstance(given, list) else [given]
+            if any(isinstance(one, str) or one < 1 or one != int(one) for one in own) or len(set(own)) < len(own):
+                raise InputError(f"seeds is {given}; expected an integer of at least 1, or several different ones")
+        if isinstance(self.seeds, list) and self.operation not in SEEDED:
+            raise InputError(f"a list of seeds needs the operation jvp or vjp, a {self.operation} takes none")
+
+    @property
+    def lists(self) -> Grid:
+        """The grid, and behind it a list of seeds."""
+        return {**self.grid, SEEDS: [*self.seeds]} if isinstance(self.seeds, list) else self.grid
 
     def check(self) -> None:
         """Find the engines and the problem, and try the keywords on it.
@@ -87,7 +106,7 @@ class Series(BaseModel):
         family.check(**{key: _values(value)[0] for key, value in self.grid.items()}, **together)
         for table in (self.grid, self.quick, self.full):
             for key, value in table.items():
-                for one in _values(value):
+                for one in _values(value) if key != SEEDS else ():
                     family.check_value(key, one, "grid.")
         for point in self.points:
             for key, one in point.items():
@@ -95,7 +114,7 @@ class Series(BaseModel):
 
     def combinations(self, effort: Effort) -> Iterator[dict[str, Scalar]]:
         """Every combination of the points and the grid's lists, the last key changing fastest."""
-        grid = self.grid | {"quick": self.quick, "default": {}, "full": self.full}[effort]
+        grid = self.lists | {"quick": self.quick, "default": {}, "full": self.full}[effort]
         lists = [_values(value) for value in grid.values()]
         for point in self.points_at(effort) or [{}]:
             for values in itertools.product(*lists):
@@ -108,12 +127,12 @@ class Series(BaseModel):
     @property
     def axes(self) -> list[str]:
         """The grid's keys that take more than one value."""
-        return [key for key, value in self.grid.items() if isinstance(value, list) and len(value) > 1]
+        return [key for key, value in self.lists.items() if isinstance(value, list) and len(value) > 1]
 
     @property
     def numeric(self) -> bool:
         """Every axis is over numbers above 0, so that it can be drawn on a logarithmic scale."""
-        values = [value for key in self.axes for value in self.grid[key]]  # type: ignore[union-attr]
+        values = [value for key in self.axes for value in self.lists[key]]  # type: ignore[union-attr]
         return all(not isinstance(value, str) and value > 0 for value in values)
 
 
@@ -126,7 +145,8 @@ class Sweep(BaseModel):
 
     ``plot`` is "curves" (one list in the grid), "map" (two), "ratio" (the first two engines, measured beside
     predicted), "gain" (the last engine against the best of the others), "tradeoff" (time against peak bytes), "peers"
-    (every engine against the fastest of its mode) or "bars" (no list); left out, it follows from the number of lists.
+    (every engine against the fastest of its mode), "seeds" (time per seed against a list of them) or "bars" (no list);
+    left out, it follows from the number of lists.
     ``memory`` adds a panel of peak bytes to curves. ``labels`` name axes and engines in it.
     ``timeout`` are the seconds after which one of its measurements is stopped. A shipped sweep that is ``on_request``
     only runs when it is named.
@@ -136,7 +156,7 @@ class Sweep(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=60)]
     title: str = ""
-    plot: Literal["curves", "map", "ratio", "bars", "gain", "tradeoff", "peers"] | None = None
+    plot: Literal["curves", "map", "ratio", "bars", "gain", "tradeoff", "peers", "seeds"] | None = None
     memory: bool = False
     labels: dict[str, str] = {}
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
@@ -159,13 +179,17 @@ class Sweep(BaseModel):
         if self.plot:
             return self.plot
         drawable = len(self.series) == 1 and self.series[0].numeric
+        if self.axes == [SEEDS]:
+            return SEEDS
         return {1: "curves", 2: "map"}.get(len(self.axes), "bars") if drawable else "bars"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.name.lower() in TAKEN:
             raise InputError(f"a sweep named {self.name!r} would write over the run's own {self.name}.csv; rename it")
-        needed = {None: None, "bars": None, "peers": None, "map": 2}.get(self.plot, 1)
+        if self.plot == SEEDS and any(series.axes != [SEEDS] for series in self.series):
+            raise InputError("plot 'seeds' needs a list of seeds in every series, and no other; let points differ")
+        needed = {None: None, "bars": None, "peers": None, SEEDS: None, "map": 2}.get(self.plot, 1)
         if needed is not None and (len(self.axes) != needed or len(self.series) > 1 or not self.series[0].numeric):
             lists = "two lists" if needed == 2 else "one list"
             raise InputError(f"plot {self.plot!r} needs one series, and a grid with {lists} of numbers above 0")
@@ -194,9 +218,10 @@ class Sweep(BaseModel):
 
     def cases(self, effort: Effort = "default") -> list[Case]:
         """Every case, in order."""
-        several = len({series.problem for series in self.series}) > 1
+        problems, operations = ({getattr(one, key) for one in self.series} for key in ("problem", "operation"))
+        how = "problem" if len(problems) > 1 else "operation" if len(operations) > 1 else ""
         return [
-            Case(self.name, index, series, tuple(point.items()), several)
+            Case(self.name, index, series, tuple(point.items()), how)
             for index, series in enumerate(self.series)
             for point in series.combinations(effort)
         ]
@@ -204,23 +229,43 @@ class Sweep(BaseModel):
 
 @dataclass(frozen=True)
 class Case:
-    """One network and one operation; the engines of its series are compared on it."""
+    """One network and one operation; the engines of its series are compared on it.
+
+    Attributes:
+        sweep: its name.
+        index: of the series.
+        series: the series.
+        items: a value for every key of the series' lists, points and grid.
+        named: by what of its series the case's name begins, "problem", "operation" or "" for neither.
+    """
 
     sweep: str
     index: int
     series: Series
     items: tuple[tuple[str, Scalar], ...]
-    named: bool
+    named: str
+
+    @property
+    def keys(self) -> dict[str, Scalar]:
+        """Everything that tells it from the other cases of its series."""
+        return dict(self.items)
 
     @property
     def keywords(self) -> dict[str, Scalar]:
         """What the problem family is called with."""
-        return dict(self.items)
+        return {key: value for key, value in self.items if key != SEEDS}
+
+    @property
+    def seeds(self) -> int:
+        """Tangents of a jvp, cotangents of a vjp."""
+        given = self.keys.get(SEEDS, self.series.seeds)
+        assert isinstance(given, int)
+        return given
 
     @property
     def name(self) -> str:
         """A readable name, unique within the sweep: ``n1024-m1-d4-w64``."""
-        parts = [self.series.problem] if self.named or not self.items else []
+        parts = [str(getattr(self.series, self.named or "problem"))] if self.named or not self.items else []
         parts += [f"{SHORT.get(key, key)}{value}" for key, value in self.items]
         if self.index and not self.named:
             parts.append(f"s{self.index}")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from ...engines import engine as find_engine
 from ...machine.kernels import WRITERS, cannot_run
 from ...machine.rates import EXECUTORS, PRECISIONS
-from .names import AGAIN, COMPILED, MACHINE, OURS, VALUES
+from .names import AGAIN, COMPILED, MACHINE, OURS, PRODUCTS, VALUES
 from .request import Request
-from .sweep import Case
+from .sweep import SEEDS, Case
 
 KERNELS = tuple((name, precision) for precision in PRECISIONS for name in WRITERS)
 
@@ -65,6 +65,8 @@ def kernels_of(executors: frozenset[str]) -> list[tuple[str, str]]:
 def tasks(request: Request, number: int = 1) -> list[Task]:
     """Every measurement of a pass: the machine's own kernels, then case by case f itself and each of its engines.
 
+    Where seeds are an axis, the bare matrix products come beside f.
+
     The engines of a case change their order from pass to pass, so that being first or last favours none.
 
     Raises:
@@ -80,7 +82,9 @@ def tasks(request: Request, number: int = 1) -> list[Task]:
     ]
     for case, engines in cases.values():
         known = executors_of(engines) | {"numpy"}
-        values = [name for executor, name in VALUES.items() if executor in known]
-        own = [Task(case.sweep, case.name, name, families.get(name, OURS), case) for name in [*values, *engines]]
+        others = [name for executor, name in VALUES.items() if executor in known]
+        if case.series.axes == [SEEDS]:
+            others.append(PRODUCTS["compiled" if "compiled" in known else "numpy"])
+        own = [Task(case.sweep, case.name, name, families.get(name, OURS), case) for name in [*others, *engines]]
         found += own if number % 2 else own[::-1]
     return found

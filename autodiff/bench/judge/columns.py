@@ -129,7 +129,10 @@ RULES = {
 }
 FILES = {
     "results.csv": ("A row per case and engine.", RESULTS),
-    "passes.csv": ("A row per case, engine and pass; the evaluation of f is the engine value.", PASS),
+    "passes.csv": (
+        "A row per case, engine and pass; the evaluation of f is the engine value, bare matrix products are products.",
+        PASS,
+    ),
     "SWEEP.csv": ("Who won: a file per sweep, a row per case.", WON),
     "rules.csv": ("A row per case and rule of thumb, of sweeps that map or compare modes.", RULES),
 }

@@ -101,7 +101,7 @@ class Results:
             "wrt": series.wrt,
             "engine": engine,
         }
-        row |= {KEY + name: value for name, value in case.keywords.items()}
+        row |= {KEY + name: value for name, value in case.keys.items()}
         records = self._by_key.get((case.sweep, case.name, engine), [])
         if not records:
             known = {key: value for key, value in case.keywords.items() if key in ("n", "m", "depth", "width")}

@@ -16,12 +16,13 @@ import pytest
 from ...arrays import Array
 from ...engines import Engine, Prepared
 from ...engines import engine as find_engine
-from ...engines.running import ProgramRun
+from ...engines.products import Products, linear_part
+from ...engines.running import ProgramRun, compiled
 from ...errors import AutodiffError, LimitError, UnsupportedError, WrongResultError
 from ...machine.rates import rates_for
 from ...network import Network
 from ...program.program import Program
-from ..ask.names import SEEDS, VALUES
+from ..ask.names import PRODUCTS, SEEDS, VALUES
 from ..ask.tasks import Task
 from ..records import record as records
 from ..records.record import Record
@@ -127,7 +128,7 @@ class Measurement:
         self._refuse_by_keywords()
         network = network_of(self.case)
         self._describe(network)
-        engine = find_engine(STANDING_IN.get(self.engine, self.engine))
+        engine, network = self._subject(network)
         reason = engine.supports(network, record.wrt, record.operation)
         if reason:
             self._end("unsupported", reason)
@@ -149,6 +150,13 @@ class Measurement:
         ready = Ready(call, once, lambda timed: check_timed(prepared.to_numpy(timed), result, limit))
         ready.check(timed)
         return ready
+
+    def _subject(self, network: Network) -> tuple[Engine, Network]:
+        """What is measured, on which network."""
+        for executor, name in PRODUCTS.items():
+            if name == self.engine:
+                return (Products if executor == "numpy" else compiled(Products))(), linear_part(network)
+        return find_engine(STANDING_IN.get(self.engine, self.engine)), network
 
     def _peak(self, layout: Prepared, engine: Engine, network: Network, x: Array, seed: Array | None) -> int:
         """Of a program, writing it is not traced, which takes long and leaves its constants behind, and no more."""
@@ -174,8 +182,8 @@ class Measurement:
 
     def _seed(self, network: Network) -> Array | None:
         shape = {
-            "jvp": (network.variables(self.record.wrt), self.case.series.seeds),
-            "vjp": (self.case.series.seeds, network.m),
+            "jvp": (network.variables(self.record.wrt), self.case.seeds),
+            "vjp": (self.case.seeds, network.m),
         }.get(self.record.operation)
         if shape is None:
             return None
@@ -204,8 +212,7 @@ class Measurement:
         return layout
 
     def _layout(self, engine: Engine, network: Network) -> Prepared:
-        series = self.case.series
-        return engine.layout(network, series.wrt, None, self.record.operation, series.seeds, supported=True)
+        return engine.layout(network, self.record.wrt, None, self.record.operation, self.case.seeds, supported=True)
 
     def _refuse_above(self, needed: int, what: str) -> None:
         free = int(psutil.virtual_memory().available * MEMORY_SHARE)

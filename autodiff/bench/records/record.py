@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from ...engines import engine as find_engine
 from ...errors import AutodiffError
 from ...program.count import Work
-from ..ask.names import OURS, VALUE, VALUES
+from ..ask.names import OURS, STANDING, VALUE, VALUES
 from ..ask.tasks import Task
 
 SCHEMA = 4
@@ -88,7 +88,7 @@ def begun(task: Task, number: int, threads: int) -> Record:
     """The record of a task in a pass before anything is known but what was asked for."""
     if task.of is None:
         return Record(task.sweep, task.case, task.engine, number, dtype=task.case, threads=threads)
-    series, keywords = task.of.series, task.of.keywords
+    series, keywords = task.of.series, task.of.keys
     made = Record(
         sweep=task.sweep,
         case=task.case,
@@ -100,7 +100,7 @@ def begun(task: Task, number: int, threads: int) -> Record:
         keywords=keywords,
         threads=threads,
     )
-    if task.engine not in VALUES.values():
+    if task.engine not in STANDING:
         made.package, made.mode = _origin(task.engine)
     for name in ("n", "m", "depth", "width"):
         size = keywords.get(name)

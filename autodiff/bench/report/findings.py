@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from ..ask.names import COMPILED
-from ..ask.sweep import Sweep
+from ..ask.sweep import SEEDS, Sweep
 from ..judge.intervals import Ratio, zero_crossing
 from ..judge.results import Results
 from .growth import exponents
 from .section import Section, engines_of
+from .seeds import seeds
 from .won import who_won
 
 Pair = tuple[str, str]
@@ -18,12 +19,14 @@ Pair = tuple[str, str]
 
 def findings(results: Results, sweeps: list[Sweep]) -> list[Section]:
     """Every section that the run's sweeps give rise to, but those on rivals and rules."""
-    made = [who_won(results, sweep) for sweep in sweeps]
-    made.append(exponents(results, sweeps))
+    single = [sweep for sweep in sweeps if sweep.kind != SEEDS]  # of many seeds every network has a winner of its own
+    made = [who_won(results, sweep) for sweep in single]
+    made.append(exponents(results, single))
     for sweep in sweeps:
         about = {"map": crossover, "ratio": products}.get(sweep.kind)
         made += [about(results, sweep, pair) for pair in pairs(results, sweep)] if about else []
     made += [gains(results, s) for s in sweeps if s.kind == "gain"]
+    made += [seeds(results, s) for s in sweeps if s.kind == SEEDS]
     return [section for section in made if section is not None and not section.table.empty]
 
 

@@ -144,7 +144,15 @@ def test_series_inherit_from_the_top():
         ({"name": "v1.2"}, "name: String should match"),
         ({"quick": {"width": [1]}}, "may only replace keys of"),
         ({"name": "a/b"}, "name: String should match"),
-        ({"seeds": 0}, "seeds: Input should be greater"),
+        ({"seeds": 0}, "seeds is 0; expected an integer of at least 1"),
+        ({"seeds": [1, 0], "operation": "jvp"}, "seeds is [1, 0]; expected an integer of at least 1"),
+        ({"seeds": [2, 2], "operation": "jvp"}, "or several different ones"),
+        ({"seeds": [], "operation": "jvp"}, "seeds"),
+        ({"seeds": [1, 2]}, "a list of seeds needs the operation jvp or vjp, a jacobian takes none"),
+        ({"seeds": [1, 2], "operation": "jvp", "quick": {"seeds": ["a"]}}, "seeds is ['a']; expected an integer"),
+        ({"quick": {"seeds": [1]}}, "may only replace keys of"),
+        ({"grid": {"n": 1, "m": 1, "depth": 1, "seeds": [1]}}, "write them above [grid]"),
+        ({"plot": "seeds"}, "plot 'seeds' needs a list of seeds in every series"),
         ({"series": 3}, "expected"),
         ({"plot": "pie"}, "plot: Input should be"),
     ],
@@ -193,3 +201,20 @@ def test_broken_files_are_refused(tmp_path):
         load("dept")
     with pytest.raises(AutodiffError, match="two sweeps are named 'n'"):
         load_all(["n", "n"])
+
+
+SEEDS = GOOD | {"grid": {"n": 4, "m": 3, "depth": 2}, "seeds": [1, 2, 8], "quick": {"seeds": [2]}}
+
+
+def test_seeds_are_an_axis():
+    series = [{"operation": "jvp", "engines": ["forward"]}, {"operation": "vjp", "engines": ["compiled-reverse"]}]
+    sweep = parse(SEEDS | {"series": series}, "x")
+    assert (sweep.kind, sweep.axes) == ("seeds", ["seeds"])
+    cases = sweep.cases()
+    names = [f"{operation}-n4-m3-d2-k{k}" for operation in ("jvp", "vjp") for k in (1, 2, 8)]
+    assert [case.name for case in cases] == names
+    assert [case.seeds for case in cases] == [1, 2, 8, 1, 2, 8]
+    assert all(case.keywords == {"n": 4, "m": 3, "depth": 2} for case in cases)
+    assert [case.seeds for case in sweep.cases("quick")] == [2, 2]
+    beside = {(task.case, task.engine) for task in tasks(request_of(sweep)) if task.of}
+    assert {(name, "products" if name.startswith("jvp") else "compiled-products") for name in names} <= beside

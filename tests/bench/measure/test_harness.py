@@ -21,6 +21,7 @@ from autodiff.bench.records.folder import Folder
 from autodiff.bench.records.record import Record
 from autodiff.bench.report import report
 from autodiff.bench.run import conditions
+from autodiff.engines.running import ProgramRun
 from autodiff.errors import InputError, WrongResultError
 from autodiff.machine.blas import blas_info, kernel_warning, thread_environment
 from autodiff.machine.host import environment
@@ -92,6 +93,28 @@ def test_a_measurement_is_verified_and_recorded(tmp_path, engine, operation):
     assert record.peak_bytes > 0
     assert benchmark.name == f"tiny[{engine}-n3-m2-d2]"
     assert benchmark.extra_info["engine"] == engine
+
+
+@pytest.mark.parametrize("operation", ["jvp", "vjp"])
+@pytest.mark.parametrize("engine", ["forward", "reverse", "products", "compiled-products"])
+def test_many_seeds_are_verified_by_a_few_sums_of_them(tmp_path, monkeypatch, engine, operation):
+    if engine == {"jvp": "reverse", "vjp": "forward"}[operation]:
+        return
+    sweep = TINY | {"operation": operation, "seeds": [9, 10]}
+    record, _ = measured(tmp_path, engine, sweep)
+    assert (record.status, record.keywords["seeds"]) == ("ok", 9)
+    assert record.max_error < 1e-12
+    assert record.package == ("" if "products" in engine else "autodiff")
+
+    def spoil(self, x, seed, out, run=ProgramRun._run):
+        run(self, x, seed, out)
+        out[-1, -1] += 1e-3
+
+    monkeypatch.setattr(ProgramRun, "_run", spoil)
+    (tmp_path / "again").mkdir()
+    record, benchmark = measured(tmp_path / "again", engine, sweep, pytest.fail.Exception)
+    assert record.status == "wrong"
+    assert not benchmark.calls
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from autodiff.bench.judge.results import Results
 from autodiff.bench.measure.rounds import EVERY
 from autodiff.bench.records.folder import Folder, read_environment, write_json
 from autodiff.bench.records.record import Record, append, begun
-from autodiff.bench.report import rivals, rules
+from autodiff.bench.report import rivals, rules, seeds
 from autodiff.bench.report.growth import exponents
 from autodiff.bench.report.report import _passes
 from autodiff.bench.run.conditions import conclude
@@ -26,7 +26,7 @@ def results_of(sweep, seconds, passes=3, prepare=None):
     request = request_of(sweep)
     for task in (task for task in tasks(request) if task.of):
         for number in range(1, passes + 1):
-            took = seconds(task.engine, number, **task.of.keywords)
+            took = seconds(task.engine, number, **task.of.keys)
             if took is None:
                 continue
             made = replace(
@@ -201,3 +201,41 @@ def test_growth_is_told_of_every_part():
     assert table["engine"].tolist() == ["forward", "reverse", "reverse"]
     assert table["exponent"][0] == "1.00 [1.00, 1.00]"
     assert table["over"][1].endswith(table["over"][2].split(" to ")[0].removeprefix("n = "))
+
+
+MANY = {
+    "name": "many", "problem": "mlp", "plot": "seeds", "seeds": [1, 2, 4, 8, 16], "grid": {"n": 4, "m": 4, "depth": 2},
+    "series": [{"operation": "jvp", "engines": ["forward", "compiled-forward"]}],
+}  # fmt: skip
+
+
+def of_many_seeds(engine, number, seeds, **_):
+    """A start and a cost a seed; what is common to a pass leaves no trace in ratios."""
+    start, each = {"compiled-products": (1e-6, 1e-6), "forward": (13e-6, 2e-6), "compiled-forward": (1e-6, 2e-6)}.get(
+        engine, (1e-6, 0.0)
+    )
+    return (start + each * seeds) * (1 + 0.1 * number)
+
+
+def test_what_the_next_seed_costs():
+    sweep = parse(MANY, "x")
+    results = results_of(sweep, of_many_seeds)
+    by = {line.engine: line for line in seeds.lines(results, sweep)}
+    assert set(by) == {"compiled-products", "forward", "compiled-forward"}
+    forward = by["forward"]
+    assert forward.cheapest == 16
+    assert forward.over_first(2).value == pytest.approx(17 / 15)
+    # (13 + 2 k) / k against 1.25 (13 + 32) / 16 = 3.5: not at 8 with 3.625
+    assert forward.knee == 16
+    assert by["compiled-forward"].knee == 2  # 5 / 2 <= 1.25 * 33 / 16
+    assert forward.shares[1].value == pytest.approx(2 / 15)
+    row = seeds.seeds(results, sweep).table.set_index("engine").loc["forward"]
+    assert row["times cheaper"].startswith("5.33 [5.33, 5.33]")
+    assert (row["BLAS of 1"], row["of most"], row["interpreter"]) == ("13%", "38%", "80%")
+
+
+def test_a_knee_of_one_number_of_seeds():
+    sweep = parse(MANY | {"seeds": [4, 8]}, "x")
+    results = results_of(sweep, lambda engine, number, seeds, **_: 1e-6 * seeds if seeds == 4 else None)
+    (row, *_) = seeds.seeds(results, sweep).table.to_dict("records")
+    assert (row["two take"], row["times cheaper"], row["knee"]) == ("-", "-", 4)

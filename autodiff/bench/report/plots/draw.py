@@ -15,6 +15,7 @@ from .gain import draw_gain
 from .maps import draw_map
 from .ratio import draw_ratio
 from .rivals import draw_rivals
+from .seeds import draw_seeds
 from .style import save
 from .tradeoff import draw_tradeoff
 
@@ -25,10 +26,11 @@ DRAWERS = {
     "map": draw_map,
     "peers": draw_rivals,
     "ratio": draw_ratio,
+    "seeds": draw_seeds,
     "tradeoff": draw_tradeoff,
 }
-WIDE = ("gain", "peers", "ratio", "tradeoff")
-HEIGHTS = {"map": 5.2, "peers": 8.0}  #: inches; others are 4.4 high
+WIDE = ("gain", "peers", "ratio", "seeds", "tradeoff")
+HEIGHTS = {"map": 5.2, "peers": 8.0, "seeds": 6.4}  #: inches; others are 4.4 high
 
 
 def draw_all(results: Results, sweeps: list[Sweep], folder: Path) -> tuple[list[Path], list[str]]:
