@@ -12,6 +12,7 @@ from ..linear.linearize import Linear, linearize
 from ..linear.terms import Axis, Term, Terms, through, whole
 from ..network import Network
 from ..program.builder import Builder
+from ..program.instructions import Operand
 from ..program.program import Program
 from ..program.value import Value
 from ..program.views import View, contiguous
@@ -91,7 +92,21 @@ class Writer:
     def evaluate(self) -> None:
         """f(x) as the result."""
         y, _ = self.linear_maps()
-        self.b.write(np.positive, [y], self.result)
+        if not self._written_to_result(y):
+            self.b.write(np.positive, [y], self.result)
+
+    def _written_to_result(self, y: Value) -> bool:
+        """Have y's only instruction write the result itself, if nothing else needs y: a copy less."""
+        if y.buffer.place != "memory" or y.strides != contiguous(y.shape) or y.offset or y.buffer.size != y.size:
+            return False
+        instructions = self.b.code.instructions
+        writers = [one for one in instructions if one.out.buffer is y.buffer]
+        read = any(operand.buffer is y.buffer for one in instructions for operand in one.inputs)
+        if read or len(writers) != 1 or writers[0].kind == "scatter":  # which adds to what is there
+            return False
+        out = writers[0].out
+        writers[0].out = Operand(self.result.buffer, out.shape, out.strides, out.offset)
+        return True
 
     def keep(self, y: Value) -> None:
         """f(x) as what ``run.value`` gives: it outlives the run."""

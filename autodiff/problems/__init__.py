@@ -2,6 +2,7 @@
 
 from .families import Family, families, family, find_family
 from .real import curve_fit, digits_loss, digits_saliency, load_digits
+from .single import single
 from .synthetic import autoencoder, mlp, product
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "load_digits",
     "mlp",
     "product",
+    "single",
 ]

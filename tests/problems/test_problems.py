@@ -7,7 +7,10 @@ from threadpoolctl import threadpool_limits
 
 import autodiff as ad
 from autodiff.layers import ACTIVATIONS
+from autodiff.primitives.table import PRIMITIVES
 from autodiff.problems import families, find_family
+from autodiff.problems.single import LAYERS
+from autodiff.testing import reference_product, relative_error
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -109,3 +112,25 @@ def test_unknown_names_list_the_near_matches(call, message):
 
 def test_every_family_is_reachable_by_name():
     assert {"mlp", "autoencoder", "product", "digits_loss", "digits_saliency", "curve_fit"} <= families().keys()
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_single_layer_is_differentiated(layer):
+    network = ad.problems.single(layer, elements=50)
+    x = network.example_input()
+    assert 10 <= max(network.n, network.m, network.params.size) <= 1100
+    for wrt in ("input", "params") if network.params.size else ("input",):
+        J = reference_product(network, x, np.eye(network.variables(wrt)), wrt)
+        for name in ("forward", "reverse"):
+            assert relative_error(ad.jacobian(network, x, name, wrt), J) < 1e-12
+
+
+def test_every_primitive_is_a_single_layer():
+    assert {ufunc.__name__ for ufunc in PRIMITIVES} - set(LAYERS) == {"heaviside"}
+    with pytest.raises(ad.UnknownNameError, match="did you mean tanh"):
+        ad.problems.single("tnah")
+
+
+@pytest.mark.parametrize("layer", ["tanh", "multiply", "sum", "gather", "matmul", "matvec"])
+def test_f_is_what_it_does_and_no_copy_of_it(layer):
+    assert ad.engine("reverse").layout(ad.problems.single(layer, 9), operation="value").work.calls == 1
