@@ -48,9 +48,11 @@ _add(np.divide, lambda a, b, y: 1.0 / b, lambda a, b, y: -1.0 * (y / b))
 _add(np.reciprocal, lambda x, y: -1.0 * np.square(y))
 _add(np.square, lambda x, y: 2.0 * x)
 _add(np.sqrt, lambda x, y: 0.5 / y)
-_add(np.absolute, lambda x, y: 2.0 * np.heaviside(x, 0.5) - 1.0)
-_add(np.maximum, lambda a, b, y: np.heaviside(a - b, 0.5), lambda a, b, y: np.heaviside(b - a, 0.5))
-_add(np.minimum, lambda a, b, y: np.heaviside(b - a, 0.5), lambda a, b, y: np.heaviside(a - b, 0.5))
+_add(np.absolute, lambda x, y: np.sign(x))
+# 1 where it is chosen, 0 where it is not, a half where both are equal; np.heaviside says the same in twice the time
+_add(np.maximum, lambda a, b, y: 0.5 + 0.5 * np.sign(a - b), lambda a, b, y: 0.5 - 0.5 * np.sign(a - b))
+_add(np.minimum, lambda a, b, y: 0.5 - 0.5 * np.sign(a - b), lambda a, b, y: 0.5 + 0.5 * np.sign(a - b))
+_add(np.sign, None)
 _add(np.heaviside, None, None)
 for _ufunc, _slope in (
     (np.exp, lambda x, y: y),

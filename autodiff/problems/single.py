@@ -18,7 +18,7 @@ from .families import family, require_memory, require_positive
 from .synthetic import dense
 
 Make = Callable[[np.random.Generator, int], Layer]
-CONSTANT = {np.heaviside}  #: has no derivative to speak of
+CONSTANT = {np.heaviside, np.sign}  #: have no derivative to speak of
 WIDTH, CLASSES, PEAKS, STEEP = 32, 10, 4, 0.1  #: of the layers that have more than one size
 
 

@@ -126,7 +126,8 @@ def test_every_single_layer_is_differentiated(layer):
 
 
 def test_every_primitive_is_a_single_layer():
-    assert {ufunc.__name__ for ufunc in PRIMITIVES} - set(LAYERS) == {"heaviside"}
+    own = {name for name in (ufunc.__name__ for ufunc in PRIMITIVES) if hasattr(np, name)}
+    assert own - set(LAYERS) == {"heaviside", "sign"}
     with pytest.raises(ad.UnknownNameError, match="did you mean tanh"):
         ad.problems.single("tnah")
 

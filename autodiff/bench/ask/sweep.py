@@ -26,10 +26,11 @@ Grid = dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]]
 Effort = Literal["quick", "default", "full"]
 TAKEN = ("results", "passes", "rules")  #: names of a run's own tables; a sweep's is named after it
 SEEDED = ("jvp", "vjp")
+NAMED = ("problem", "operation", "wrt")  #: what the series of a sweep may differ in, beside the grid
 EFFORTS: tuple[Effort, ...] = ("quick", "default", "full")
 
 SEEDS = "seeds"  #: an axis that is none of the problem's
-SHORT = {"depth": "d", "width": "w", SEEDS: "k"}  #: how keys are written in a case's name
+SHORT = {"depth": "d", "width": "w", SEEDS: "k", "layer": "", "elements": "e"}  #: how keys are written in a case's name
 
 
 class Series(BaseModel):
@@ -145,8 +146,9 @@ class Sweep(BaseModel):
 
     ``plot`` is "curves" (one list in the grid), "map" (two), "ratio" (the first two engines, measured beside
     predicted), "gain" (the last engine against the best of the others), "tradeoff" (time against peak bytes), "peers"
-    (every engine against the fastest of its mode), "seeds" (time per seed against a list of them) or "bars" (no list);
-    left out, it follows from the number of lists.
+    (every engine against the fastest of its mode), "seeds" (time per seed against a list of them), "constants" (layer
+    by layer and size by size, what a derivative costs over f, counted and timed) or "bars" (no list); left out, it
+    follows from the number of lists.
     ``memory`` adds a panel of peak bytes to curves. ``labels`` name axes and engines in it.
     ``timeout`` are the seconds after which one of its measurements is stopped. A shipped sweep that is ``on_request``
     only runs when it is named.
@@ -156,7 +158,7 @@ class Sweep(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=60)]
     title: str = ""
-    plot: Literal["curves", "map", "ratio", "bars", "gain", "tradeoff", "peers", "seeds"] | None = None
+    plot: Literal["curves", "map", "ratio", "bars", "gain", "tradeoff", "peers", "seeds", "constants"] | None = None
     memory: bool = False
     labels: dict[str, str] = {}
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
@@ -189,7 +191,9 @@ class Sweep(BaseModel):
             raise InputError(f"a sweep named {self.name!r} would write over the run's own {self.name}.csv; rename it")
         if self.plot == SEEDS and any(series.axes != [SEEDS] for series in self.series):
             raise InputError("plot 'seeds' needs a list of seeds in every series, and no other; let points differ")
-        needed = {None: None, "bars": None, "peers": None, SEEDS: None, "map": 2}.get(self.plot, 1)
+        if self.plot == "constants" and any(series.axes != ["layer", "elements"] for series in self.series):
+            raise InputError("plot 'constants' needs lists of layer and elements in every series, and no other")
+        needed = {None: None, "bars": None, "peers": None, SEEDS: None, "constants": None, "map": 2}.get(self.plot, 1)
         if needed is not None and (len(self.axes) != needed or len(self.series) > 1 or not self.series[0].numeric):
             lists = "two lists" if needed == 2 else "one list"
             raise InputError(f"plot {self.plot!r} needs one series, and a grid with {lists} of numbers above 0")
@@ -218,10 +222,10 @@ class Sweep(BaseModel):
 
     def cases(self, effort: Effort = "default") -> list[Case]:
         """Every case, in order."""
-        problems, operations = ({getattr(one, key) for one in self.series} for key in ("problem", "operation"))
-        how = "problem" if len(problems) > 1 else "operation" if len(operations) > 1 else ""
+        differ = [key for key in NAMED if len({getattr(one, key) for one in self.series}) > 1]
+        by = tuple(differ[:1] if differ[:1] == ["problem"] else differ)
         return [
-            Case(self.name, index, series, tuple(point.items()), how)
+            Case(self.name, index, series, tuple(point.items()), by)
             for index, series in enumerate(self.series)
             for point in series.combinations(effort)
         ]
@@ -236,14 +240,14 @@ class Case:
         index: of the series.
         series: the series.
         items: a value for every key of the series' lists, points and grid.
-        named: by what of its series the case's name begins, "problem", "operation" or "" for neither.
+        named: by what of its series the case's name begins, since the sweep's series differ in it.
     """
 
     sweep: str
     index: int
     series: Series
     items: tuple[tuple[str, Scalar], ...]
-    named: str
+    named: tuple[str, ...]
 
     @property
     def keys(self) -> dict[str, Scalar]:
@@ -265,7 +269,7 @@ class Case:
     @property
     def name(self) -> str:
         """A readable name, unique within the sweep: ``n1024-m1-d4-w64``."""
-        parts = [str(getattr(self.series, self.named or "problem"))] if self.named or not self.items else []
+        parts = [str(getattr(self.series, key)) for key in self.named or (() if self.items else NAMED[:1])]
         parts += [f"{SHORT.get(key, key)}{value}" for key, value in self.items]
         if self.index and not self.named:
             parts.append(f"s{self.index}")

@@ -68,6 +68,12 @@ COSTS = {
     "value_s": Column("seconds", "one evaluation of f, run by the same executor"),
     "cost_ratio": Column("number", "the time in evaluations of f, median over the passes"),
     "predicted_cost": Column("number", "the same by counts and the machine's rates"),
+    "counted_cost": Column("number", "counted operations over those of f, a multiply-add as two"),
+    "counted_elements": Column("number", "array elements read and written, over those of f"),
+    "counted_transcendental": Column(
+        "number", "evaluations of tanh, exp and the like, over those of f; empty for none"
+    ),
+    "counted_calls": Column("number", "array operations issued, over those of f"),
     "flops": Column("count", "counted operations of one call, a multiply-add as two; empty for other packages"),
     "bytes_moved": Column("count", "counted bytes that the operations read and write"),
     "predicted_s": Column("seconds", "the time that counts and the machine's rates give"),
@@ -114,6 +120,7 @@ WON = {name: CASE[name] for name in ("sweep", "case", "problem", "operation", "w
     "ratio_high": Column("number", "upper end"),
     "decided": Column("truth", "the interval does not touch 1"),
     "cost_ratio": Column("number", "the winner's time in evaluations of f"),
+    "counted_cost": COSTS["counted_cost"],
     "predicted_cost": COSTS["predicted_cost"],
 }
 #: of rules of thumb
@@ -127,6 +134,29 @@ RULES = {
     "low": Column("number", "lower end of its 95 % interval; empty for one pass"),
     "high": Column("number", "upper end"),
 }
+_WORK = {
+    "multiply_adds": "multiply-adds of products",
+    "elementwise": "other arithmetic operations",
+    "transcendental": "evaluations of tanh, exp and the like",
+    "elements_moved": "array elements read and written",
+    "calls": "array operations issued",
+}
+CONSTANTS = {
+    "layer": Column("text", "the layer, or the primitive by its ufunc's name"),
+    "elements": Column("integer", "of its largest array"),
+    "derivative": Column("text", "jvp with one tangent, vjp with one cotangent, vjp-params to the parameters"),
+    "engine": ENGINE["engine"],
+    "executor": ENGINE["executor"],
+    "f_s": COSTS["value_s"],
+    "derivative_s": Column("seconds", "the derivative, f included"),
+    "timed": COSTS["cost_ratio"],
+    "timed_low": Column("number", "lower end of its 95 % interval; empty for one pass"),
+    "timed_high": Column("number", "upper end"),
+    "counted": COSTS["counted_cost"],
+    "predicted": COSTS["predicted_cost"],
+    **{name: Column("count", f"{meaning}, of the derivative") for name, meaning in _WORK.items()},
+    **{f"f_{name}": Column("count", f"{meaning}, of f") for name, meaning in _WORK.items()},
+}
 FILES = {
     "results.csv": ("A row per case and engine.", RESULTS),
     "passes.csv": (
@@ -134,6 +164,7 @@ FILES = {
         PASS,
     ),
     "SWEEP.csv": ("Who won: a file per sweep, a row per case.", WON),
+    "constants.csv": ("What derivatives cost over f: a row per layer, size, derivative and engine.", CONSTANTS),
     "rules.csv": ("A row per case and rule of thumb, of sweeps that map or compare modes.", RULES),
 }
 INTRODUCTION = f"""# What the columns mean

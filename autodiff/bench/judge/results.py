@@ -123,11 +123,17 @@ class Results:
         ratio = self.ratio(case.sweep, case.name, engine, value)
         records = self._by_key.get((case.sweep, case.name, value))
         predicted = self._counts(records[-1]).get("predicted_s") if records else None
-        return counts | {
-            "value_s": median(base.values()) if base else None,
-            "cost_ratio": ratio.value if ratio else None,
-            "predicted_cost": counts["predicted_s"] / predicted if predicted and counts.get("predicted_s") else None,
-        }
+        return (
+            counts
+            | {
+                "value_s": median(base.values()) if base else None,
+                "cost_ratio": ratio.value if ratio else None,
+                "predicted_cost": counts["predicted_s"] / predicted
+                if predicted and counts.get("predicted_s")
+                else None,
+            }
+            | (_over(Work(**measured[-1].work), Work(**records[-1].work)) if records else {})
+        )
 
     def _counts(self, record: Record) -> dict[str, Any]:
         """What was counted before anything ran, and the time that follows from it; nothing for what cannot count."""
@@ -139,6 +145,19 @@ class Results:
             "bytes_moved": work.elements * np.dtype(record.dtype).itemsize,
             "predicted_s": rates.predict(work) if rates else None,
         }
+
+
+def _over(work: Work, f: Work) -> dict[str, float | None]:
+    """Counts over those of f; nothing where either knows none."""
+    pairs = {
+        "counted_cost": (work.flops, f.flops),
+        "counted_elements": (work.elements, f.elements),
+        "counted_transcendental": (work.transcendental, f.transcendental),
+        "counted_calls": (work.calls, f.calls),
+    }
+    if not work.calls or not f.calls:
+        return {}
+    return {name: above / below if below else None for name, (above, below) in pairs.items()}
 
 
 def _medians(records: list[Record]) -> dict[int, float]:

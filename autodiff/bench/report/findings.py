@@ -9,17 +9,19 @@ from ..ask.names import COMPILED
 from ..ask.sweep import SEEDS, Sweep
 from ..judge.intervals import Ratio, zero_crossing
 from ..judge.results import Results
+from .constants import constant_sections
 from .growth import exponents
 from .section import Section, engines_of
 from .seeds import seeds
 from .won import who_won
 
 Pair = tuple[str, str]
+ALONE = (SEEDS, "constants")  #: sweeps in which nobody wins, since every case has one mode
 
 
 def findings(results: Results, sweeps: list[Sweep]) -> list[Section]:
     """Every section that the run's sweeps give rise to, but those on rivals and rules."""
-    single = [sweep for sweep in sweeps if sweep.kind != SEEDS]  # of many seeds every network has a winner of its own
+    single = [sweep for sweep in sweeps if sweep.kind not in ALONE]
     made = [who_won(results, sweep) for sweep in single]
     made.append(exponents(results, single))
     for sweep in sweeps:
@@ -27,6 +29,7 @@ def findings(results: Results, sweeps: list[Sweep]) -> list[Section]:
         made += [about(results, sweep, pair) for pair in pairs(results, sweep)] if about else []
     made += [gains(results, s) for s in sweeps if s.kind == "gain"]
     made += [seeds(results, s) for s in sweeps if s.kind == SEEDS]
+    made += [one for s in sweeps if s.kind == "constants" for one in constant_sections(results, s)]
     return [section for section in made if section is not None and not section.table.empty]
 
 

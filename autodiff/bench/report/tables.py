@@ -13,6 +13,7 @@ from ..ask.sweep import Sweep
 from ..judge.columns import FILES, KEY, PASS, dictionary
 from ..judge.results import Results, typed
 from ..records.folder import Folder
+from .constants import constants
 from .won import won
 
 
@@ -45,7 +46,7 @@ def write_tables(folder: Folder, results: Results, sweeps: list[Sweep]) -> list[
     write_csv(passes(results), folder.path / "passes.csv")
     written = [folder.csv, folder.path / "passes.csv"]
     for sweep in sweeps:
-        table = won(results, sweep)
+        table = constants(results, sweep) if sweep.kind == "constants" else won(results, sweep)
         if not table.empty:
             written.append(folder.path / f"{sweep.name}.csv")
             write_csv(table, written[-1])

@@ -28,7 +28,7 @@ def won(results: Results, sweep: Sweep) -> pd.DataFrame:
         row = {name: best[name] for name in ("sweep", "case", "problem", "operation", "wrt")}
         row |= {name: best[name] for name in map(str, own) if name.startswith(KEY)}
         row |= {"winner": best["engine"], "winner_s": best["median_s"]}
-        row |= {name: best[name] for name in ("cost_ratio", "predicted_cost")}
+        row |= {name: best[name] for name in ("cost_ratio", "counted_cost", "predicted_cost")}
         row |= _lead(results, sweep.name, str(case), ranked)
         for one in own.to_dict("records"):
             row |= {f"{one['engine']}{end}": one[name] for end, name in zip(SUFFIXES, INTERVALS, strict=True)}
@@ -68,6 +68,7 @@ def who_won(results: Results, sweep: Sweep) -> Section | None:
     shown["ahead by"] = [_ratio(*row) for row in table[["ratio", "ratio_low", "ratio_high"]].to_numpy(float)]
     shown["of"] = table["other"]
     shown["costs"] = table["cost_ratio"].map(_number)
+    shown["counted"] = table["counted_cost"].map(_number)
     shown["predicted"] = table["predicted_cost"].map(_number)
     return Section(
         f"Who won ({sweep.name})", _note(table, sweep), shown, spare=(tuple(times), needless, ("of",), ("predicted",))
@@ -92,7 +93,8 @@ def _swept(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
 def _note(table: pd.DataFrame, sweep: Sweep) -> str:
     text = (
         "The fastest engine of every case, and the time of the best other mode over its; ~ marks an interval that "
-        "touches 1. Costs are in evaluations of f by the same executor, as measured and as predicted."
+        "touches 1. Costs are in evaluations of f by the same executor: as measured, counted in operations (a "
+        "multiply-add as two), and predicted from counts and rates."
     )
     if table["cost_ratio"].isna().any():
         text += " Where f itself was not measured there are none."

@@ -1,27 +1,31 @@
 """What a run says about rivals, rules, noise and growth, from records that are made up for the purpose."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import request_of
 
+import autodiff as ad
 from autodiff.bench.ask.files import parse
 from autodiff.bench.ask.tasks import asked, tasks
+from autodiff.bench.judge.columns import CONSTANTS
 from autodiff.bench.judge.noise import interrupted, noise, speed_swing, verdict
 from autodiff.bench.judge.results import Results
 from autodiff.bench.measure.rounds import EVERY
 from autodiff.bench.records.folder import Folder, read_environment, write_json
 from autodiff.bench.records.record import Record, append, begun
-from autodiff.bench.report import rivals, rules, seeds
+from autodiff.bench.report import constants, rivals, rules, seeds
 from autodiff.bench.report.growth import exponents
 from autodiff.bench.report.report import _passes
+from autodiff.bench.report.tables import write_tables
 from autodiff.bench.run.conditions import conclude
 
 
-def results_of(sweep, seconds, passes=3, prepare=None):
-    """Results in which ``seconds(engine, number, **keywords)`` is what a call took."""
+def results_of(sweep, seconds, passes=3, prepare=None, work=False):
+    """Results in which ``seconds(engine, number, **keywords)`` is what a call took; with its real work if asked for."""
     found = []
     request = request_of(sweep)
     for task in (task for task in tasks(request) if task.of):
@@ -33,6 +37,12 @@ def results_of(sweep, seconds, passes=3, prepare=None):
                 begun(task, number, 1), dtype="float64", seconds=[took] * 5, rounds=5, iterations=1, min_s=took,
                 median_s=took, mean_s=took, stddev_s=0.0, iqr_s=0.0, prepare_s=(prepare or {}).get(task.engine, 0.0),
             )  # fmt: skip
+            if work:
+                engine = ad.engine(
+                    {"value": "reverse", "compiled-value": "compiled-reverse"}.get(task.engine, task.engine)
+                )
+                run = engine.layout(task.of.network(), made.wrt, operation=made.operation, seeds=task.of.seeds)
+                made = replace(made, work=asdict(run.work), executor=run.engine.executor)
             found.append(made)
     return Results(asked(request), found)
 
@@ -239,3 +249,41 @@ def test_a_knee_of_one_number_of_seeds():
     results = results_of(sweep, lambda engine, number, seeds, **_: 1e-6 * seeds if seeds == 4 else None)
     (row, *_) = seeds.seeds(results, sweep).table.to_dict("records")
     assert (row["two take"], row["times cheaper"], row["knee"]) == ("-", "-", 4)
+
+
+CONSTANT = {
+    "name": "constants", "problem": "single", "plot": "constants",
+    "grid": {"layer": ["tanh", "add"], "elements": [8, 64]},
+    "series": [
+        {"operation": "jvp", "engines": ["forward", "compiled-forward"]},
+        {"operation": "vjp", "wrt": "params", "engines": ["reverse"],
+         "grid": {"layer": ["add", "matvec"], "elements": [8, 64]}},
+    ],
+}  # fmt: skip
+
+
+def test_a_derivative_over_f_counted_and_timed(tmp_path):
+    sweep = parse(CONSTANT, "x")
+    assert [case.name for case in sweep.cases()][:3] == ["jvp-input-tanh-e8", "jvp-input-tanh-e64", "jvp-input-add-e8"]
+
+    def took(engine, number, layer, elements):
+        return (1e-6 if "value" in engine else 3e-6 if elements == 8 else 5e-6) * (1 + 0.1 * number)
+
+    results = results_of(sweep, took, work=True)
+    table = constants.constants(results, sweep).set_index(["layer", "elements", "derivative", "engine"])
+    row = table.loc[("tanh", 64, "jvp", "compiled-forward")]
+    assert (row["timed"], row["timed_low"]) == (pytest.approx(5), pytest.approx(5))
+    # tanh, and 1 - y^2 times the tangent
+    assert (row["counted"], row["transcendental"], row["f_transcendental"], row["f_elementwise"]) == (4, 64, 64, 0)
+    sections = {one.title: one for one in constants.constant_sections(results, sweep)}
+    assert list(sections) == ["Constants, jvp (constants)", "Constants, vjp-params (constants)"]
+    assert "2 to 2.5" in sections["Constants, jvp (constants)"].note
+    params = sections["Constants, vjp-params (constants)"].table.set_index("layer")
+    assert params.loc["add", ["operations", "timed, 8", "timed, 64"]].tolist() == [
+        "2",
+        "3.00 [3.00, 3.00]",
+        "5.00 [5.00, 5.00]",
+    ]
+    columns = write_tables(Folder(tmp_path), results, [sweep])
+    assert tmp_path / "constants.csv" in columns
+    assert pd.read_csv(tmp_path / "constants.csv").columns.tolist() == list(CONSTANTS)

@@ -70,7 +70,7 @@ def test_tables_are_read_without_options(tmp_path):
         assert table[KEY + "n"].dtype == "int64"
     assert set(pd.read_csv(folder.csv)["commit"]) == {"g123456"}
     assert (len(pd.read_csv(folder.path / "passes.csv")), len(pd.read_csv(folder.csv))) == (36, 9)
-    assert set(FILES) == {"results.csv", "passes.csv", "SWEEP.csv", "rules.csv"}
+    assert set(FILES) == {"results.csv", "passes.csv", "SWEEP.csv", "rules.csv", "constants.csv"}
 
 
 def test_who_won(tmp_path):
@@ -90,7 +90,17 @@ def test_who_won(tmp_path):
     assert table["cost_ratio"].tolist() == pytest.approx([1.5, 2.0, 2.0])
     assert table["mixed_s"].tolist() == pytest.approx([2.55e-6] * 3)
     section = who_won(results, sweep)
-    assert list(section.table) == ["n", *SWEEP["engines"], "winner", "time", "ahead by", "of", "costs", "predicted"]
+    assert list(section.table) == [
+        "n",
+        *SWEEP["engines"],
+        "winner",
+        "time",
+        "ahead by",
+        "of",
+        "costs",
+        "counted",
+        "predicted",
+    ]
     assert section.spare[0] == tuple(SWEEP["engines"])
 
 

@@ -10,6 +10,7 @@ from ...judge.results import Results
 from ..findings import Pair, gain_table, log_ratios, pairs, ratio_table
 from ..rivals import relative
 from .bars import draw_bars
+from .constants import draw_constants
 from .curves import draw_curves
 from .gain import draw_gain
 from .maps import draw_map
@@ -21,6 +22,7 @@ from .tradeoff import draw_tradeoff
 
 DRAWERS = {
     "bars": draw_bars,
+    "constants": draw_constants,
     "curves": draw_curves,
     "gain": draw_gain,
     "map": draw_map,
@@ -29,8 +31,8 @@ DRAWERS = {
     "seeds": draw_seeds,
     "tradeoff": draw_tradeoff,
 }
-WIDE = ("gain", "peers", "ratio", "seeds", "tradeoff")
-HEIGHTS = {"map": 5.2, "peers": 8.0, "seeds": 6.4}  #: inches; others are 4.4 high
+WIDE = ("constants", "gain", "peers", "ratio", "seeds", "tradeoff")
+HEIGHTS = {"constants": 9.0, "map": 5.2, "peers": 8.0, "seeds": 6.4}  #: inches; others are 4.4 high
 
 
 def draw_all(results: Results, sweeps: list[Sweep], folder: Path) -> tuple[list[Path], list[str]]:
