@@ -68,6 +68,13 @@ class Results:
             self._ratios[key] = paired_ratio(self.medians(sweep, case, above), self.medians(sweep, case, below))
         return self._ratios[key]
 
+    def cost(self, sweep: str, case: str, engine: str) -> Ratio | None:
+        """The time of an engine over that of f by the same executor; None where one was not measured."""
+        records = [one for one in self._by_key.get((sweep, case, engine), []) if one.seconds]
+        if not records:
+            return None
+        return self.ratio(sweep, case, engine, VALUES.get(records[-1].executor, VALUES["numpy"]))
+
     def pass_ratios(self, sweep: str, case: str, above: str, below: str) -> dict[int, float]:
         """The same, of every pass."""
         return pass_ratios(self.medians(sweep, case, above), self.medians(sweep, case, below))
@@ -120,7 +127,7 @@ class Results:
         """What relates the times to the machine, and to f itself, run by the same executor."""
         value = VALUES.get(measured[-1].executor, VALUES["numpy"])
         base, counts = self.medians(case.sweep, case.name, value), self._counts(measured[-1])
-        ratio = self.ratio(case.sweep, case.name, engine, value)
+        ratio = self.cost(case.sweep, case.name, engine)
         records = self._by_key.get((case.sweep, case.name, value))
         predicted = self._counts(records[-1]).get("predicted_s") if records else None
         return (

@@ -10,9 +10,11 @@ from ..ask.sweep import SEEDS, Sweep
 from ..judge.intervals import Ratio, zero_crossing
 from ..judge.results import Results
 from .constants import constant_sections
+from .costs import costs
 from .growth import exponents
 from .section import Section, engines_of
 from .seeds import seeds
+from .structure import structure
 from .won import who_won
 
 Pair = tuple[str, str]
@@ -27,6 +29,8 @@ def findings(results: Results, sweeps: list[Sweep]) -> list[Section]:
     for sweep in sweeps:
         about = {"map": crossover, "ratio": products}.get(sweep.kind)
         made += [about(results, sweep, pair) for pair in pairs(results, sweep)] if about else []
+    made += [costs(results, sweep) for sweep in sweeps if sweep.kind == "bars"]
+    made += [structure(results, sweep) for sweep in sweeps]
     made += [gains(results, s) for s in sweeps if s.kind == "gain"]
     made += [seeds(results, s) for s in sweeps if s.kind == SEEDS]
     made += [one for s in sweeps if s.kind == "constants" for one in constant_sections(results, s)]

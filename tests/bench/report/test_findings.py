@@ -17,7 +17,7 @@ from autodiff.bench.judge.results import Results
 from autodiff.bench.measure.rounds import EVERY
 from autodiff.bench.records.folder import Folder, read_environment, write_json
 from autodiff.bench.records.record import Record, append, begun
-from autodiff.bench.report import constants, rivals, rules, seeds
+from autodiff.bench.report import constants, costs, rivals, rules, seeds, structure
 from autodiff.bench.report.growth import exponents
 from autodiff.bench.report.report import _passes
 from autodiff.bench.report.tables import write_tables
@@ -287,3 +287,31 @@ def test_a_derivative_over_f_counted_and_timed(tmp_path):
     columns = write_tables(Folder(tmp_path), results, [sweep])
     assert tmp_path / "constants.csv" in columns
     assert pd.read_csv(tmp_path / "constants.csv").columns.tolist() == list(CONSTANTS)
+
+
+WAYS = ["forward", "forward(seeds=dense)", "forward(chunk=1)", "reverse", "reverse(seeds=dense)", "forward(chunk=2)"]
+
+
+def test_structure_or_order():
+    sweep = parse({"name": "ways", "problem": "mlp", "engines": WAYS, "grid": {"n": 8, "m": 3, "depth": 2}}, "x")
+    seconds = {"value": 1.0, "forward": 2.0, "forward(seeds=dense)": 6.0, "forward(chunk=1)": 24.0, "reverse": 3.0}
+    results = results_of(
+        sweep, lambda engine, number, **_: 1e-6 * seconds[engine] * number if engine in seconds else None
+    )
+    results.frame[["n", "m"]] = [8, 3]
+    found = structure.structure(results, sweep).table
+    assert found["engine"].tolist() == ["forward"]  # of reverse there is one way only
+    row = found.iloc[0].tolist()[2:]
+    assert row == [8, "2", "6", "24", "0.75", "3.00 [3.00, 3.00]"]
+
+
+def test_costs_are_counted_beside_the_time():
+    sweep = parse(
+        {"name": "one", "problem": "single", "engines": ["forward"], "grid": {"layer": "exp", "elements": 4}}, "x"
+    )
+    results = results_of(sweep, lambda engine, number, **_: 1e-6 if engine == "value" else 3e-6, work=True)
+    (row,) = costs.costs(results, sweep).table.to_dict("records")
+    assert (row["timed"], row["transcendental"]) == ("3.00 [3.00, 3.00]", "1")
+    work = [results.work("one", row["case"], name) for name in ("forward", "value")]
+    assert row["operations"] == f"{work[0].flops / work[1].flops:.3g}"
+    assert row["calls"] == f"{work[0].calls / work[1].calls:.3g}"
