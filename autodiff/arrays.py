@@ -104,6 +104,11 @@ def aligned_empty(shape: int | tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 
 
 PLAIN = 0x101  #: of ``array.flags.num``: C-contiguous and aligned
+# NumPy copies a broadcast operand into a buffer of its own unless a row is at least as long as the buffer; with its
+# default of 8192 elements diag(d) V takes three times as long for rows of 1024, and every run allocates the buffer.
+# The setting belongs to a context, which costs a tenth of a microsecond to enter.
+BUFFER = 512
+
 OWNED = 0x505  #: and writeable, and with memory of its own
 
 

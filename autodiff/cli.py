@@ -404,9 +404,9 @@ def env(
     from .machine.host import busy_warning, environment
 
     if calibrate:
-        from .machine.kernels import calibrate as measure
+        from .machine.tables import calibrate as measure
 
-        _, lost = measure()
+        lost = measure()
         if lost:
             errors.print(f"[yellow]note:[/] the rates could not be kept: {plain(lost)}", highlight=False)
     found = environment()

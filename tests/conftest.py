@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import os
 import sys
 import tracemalloc
@@ -14,7 +15,9 @@ import autodiff as ad
 from autodiff.bench.ask.request import Request
 from autodiff.layers import ACTIVATIONS, Batched, CrossEntropy, Dense, Elementwise, Misfit, Peaks, SquaredError
 from autodiff.machine.host import usable_cores
+from autodiff.machine.model import GRID, KINDS, LAYOUTS, REQUIRED, Model
 from autodiff.machine.rates import kept
+from autodiff.primitives.table import PRIMITIVES
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,6 +43,22 @@ def own_cache(tmp_path_factory):
 def request_of(*sweeps, **changes):
     """What ``autodiff bench`` would be asked for these sweeps by default, in one pass."""
     return Request(**{"sweeps": list(sweeps), "engines": [], "effort": "default", "passes": 1, "threads": 1} | changes)
+
+
+def model_of(call=1e-8, start=1e-7, element=1e-10, transcendental=1e-9, fma=1e-11, read=0.0):
+    """An executor's model in which everything costs in proportion, made up for a test."""
+    table = dict.fromkeys(REQUIRED, 0.0) | {"start": start, "matmul x": fma}
+    for ufunc, one in PRIMITIVES.items():
+        table[f"map {ufunc.__name__} call"] = call
+        table[f"map {ufunc.__name__} element"] = transcendental if one.transcendental else element
+    for kind in KINDS:
+        table |= {f"{kind} call": call, f"{kind} element": element}
+    table["reduce outer"] = element
+    for layout, (m, k, n) in itertools.product(LAYOUTS, itertools.product(GRID, repeat=3)):
+        table[f"matmul {layout} {m} {k} {n}"] = call + fma * m * k * n
+    for way in ("read", "across", "write"):
+        table |= {f"{way} {1 << 16}": read, f"{way} {1 << 20}": read}
+    return Model(table, 1 << 15, 1 << 20)
 
 
 settings.register_profile("default", deadline=None, max_examples=40)

@@ -29,7 +29,7 @@ depth = 2
 width = 4
 """
 PASSES = 2
-EXPECTED = PASSES * (len(KERNELS) + 3 * 4)  # the machine's kernels, and f and three engines in three cases
+EXPECTED = PASSES * (len(KERNELS) + 1 + 3 * 4)  # kernels, a model, f and three engines in three cases
 KILLS = 2  # of a run, at most
 LONGEST = 9.0  # seconds after which a process is killed, at most; a whole run takes about as long
 

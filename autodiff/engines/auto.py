@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import ClassVar
 
-from ..machine.rates import EXECUTORS, rates_for
+from ..machine.rates import EXECUTORS, predicted
 from ..network import Network
 from ..program.program import Program
 from .base import Prepared
@@ -47,9 +47,8 @@ class Auto(Mixed):
         for executor in EXECUTORS:
             if executor == "compiled" and compiled(Mixed)().available():
                 continue
-            rates = rates_for(executor, network.dtype)
-            name = choice.best(rates)
-            seconds = rates.predict(choice.work(name))
+            name = choice.best(executor)
+            seconds = choice.seconds(name, executor)
             if best is None or (seconds < worth() * best[0] and can_be_compiled(choice.program(name))):
                 best = seconds, executor, name
         assert best is not None
@@ -59,7 +58,7 @@ class Auto(Mixed):
     def evaluation(self, network: Network) -> Prepared:
         made = super().evaluation(network)
         assert isinstance(made, ProgramRun)
-        seconds = {executor: rates_for(executor, network.dtype).predict(made.work) for executor in EXECUTORS}
+        seconds = {executor: predicted(executor, made.program) for executor in EXECUTORS}
         gains = seconds["compiled"] < worth() * seconds["numpy"]
         if gains and not compiled(Mixed)().available() and can_be_compiled(made.program):
             made.engine = _engine("compiled", "forward")

@@ -13,15 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays import OWNED, PLAIN, Array, aligned_empty, as_plain, as_size, check_out
+from ..arrays import BUFFER, OWNED, PLAIN, Array, aligned_empty, as_plain, as_size, check_out
 from ..errors import InputError, UnknownNameError, UnsupportedError
 from ..network import Network
 from ..program.count import NOTHING, Work
-
-# NumPy copies a broadcast operand into a buffer of its own unless a row is at least as long as the buffer; with its
-# default of 8192 elements diag(d) V takes three times as long for rows of 1024, and every run allocates the buffer.
-# The setting belongs to a context, which costs a tenth of a microsecond to enter.
-BUFFER = 512
 
 LARGE = 1 << 16  #: bytes of a result from which its alignment is worth the microsecond that it costs
 

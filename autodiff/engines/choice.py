@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..chain import Plan, bracket
-from ..machine.rates import Rates
+from ..machine.rates import predicted, rates_for
 from ..network import Network
 from ..program.count import NOTHING, Work
 from ..program.program import Program
@@ -63,8 +63,9 @@ class Choice:
             self._work[name] = self.program(name).work
         return self._work[name]
 
-    def best(self, rates: Rates) -> str:
-        """The order that should be fastest at these rates; a plan has to be worth its steps."""
+    def best(self, executor: str) -> str:
+        """The order that should be fastest by this executor; a plan has to be worth its steps."""
+        rates = rates_for(executor, self.network.dtype)
         guesses = {name: rates.predict(work) for name, work in self._estimates.items()}
         if self.wrt == "params" and guesses:  # reverse is rarely far from the best, so it is written in any case
             near = ["reverse", *(["forward"] if guesses["forward"] <= rates.predict(self.work("reverse")) else [])]
@@ -73,8 +74,12 @@ class Choice:
             near = [name for name in self._writes if guesses.get(name, 0.0) <= limit]
         if len(near) == 1:
             return near[0]
-        seconds = {name: rates.predict(self.work(name)) for name in near}
+        seconds = {name: self.seconds(name, executor) for name in near}
         return min(seconds, key=lambda name: seconds[name] / (WORTH if name == "mixed" else 1.0))
+
+    def seconds(self, name: str, executor: str) -> float:
+        """What an order's program should take by an executor."""
+        return predicted(executor, self.program(name))
 
 
 def _forward_work(network: Network, costs: list[LayerCost]) -> Work:

@@ -13,7 +13,7 @@ from typing import ClassVar
 from ..arrays import as_size
 from ..chain import bracket
 from ..errors import LimitError
-from ..machine.rates import rates_for
+from ..machine.rates import predicted
 from ..network import Network
 from .base import Prepared
 from .bracketed import write_plan
@@ -45,7 +45,7 @@ class Mixed(ProgramEngine):
 
     def build(self, network: Network, wrt: str, operation: str, seeds: int) -> Prepared:
         choice = Choice(network, wrt, operation, seeds)
-        best = self.running(choice, choice.best(rates_for(self.executor, network.dtype)))
+        best = self.running(choice, choice.best(self.executor))
         if self.memory is None or needed(best) <= self.memory:
             return best
 
@@ -96,7 +96,8 @@ class Mixed(ProgramEngine):
 
     def predicted(self, run: Prepared) -> float:
         """Seconds that a run should take by this executor."""
-        return rates_for(self.executor, run.network.dtype).predict(run.work)
+        assert isinstance(run, ProgramRun)
+        return predicted(self.executor, run.program)
 
 
 def _too_few(memory: int, network: Network, least: int) -> LimitError:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..chain import Plan
-from ..machine.rates import rates_for
+from ..machine.rates import predicted
 from ..network import Network
 from ..program.count import Work
 from ..program.program import Program
@@ -56,11 +56,10 @@ def orders(network: Network, wrt: str = "input", plan: Plan | None = None) -> li
     Raises:
         UnsupportedError: "params" of a network that has none.
     """
-    rates = rates_for("numpy", network.dtype)
 
     def counted(name: str, program: Program) -> Order:
         work = program.work
-        return Order(name, work, program.nbytes, rates.predict(work))
+        return Order(name, work, program.nbytes, predicted("numpy", program))
 
     def written(engine: ProgramEngine) -> Program:
         made: Any = engine.layout(network, wrt)

@@ -11,7 +11,7 @@ import numpy as np
 from ..arrays import Array
 from ..errors import UnsupportedError
 from ..program.instructions import Buffer, Instruction, Operand
-from ..program.views import Shape, collapse, remembered
+from ..program.views import Shape, collapse, innermost, remembered
 from .loops import inner_loop, sensitive
 
 Opcode = Literal["call", "select", "gather", "scatter"]
@@ -97,7 +97,7 @@ class Lowering:
         shape = given.shape[:axis] + given.shape[axis + 1 :]
         first = Operand(given.buffer, shape, given.strides[:axis] + given.strides[axis + 1 :], given.offset, given.step)
         # NumPy orders the axes by their strides, and sums in pairs where the reduced one comes out as the innermost
-        innermost = _innermost(given.shape, (_insert(out.strides, axis, 0), given.strides)) == axis
+        inside = innermost(given.shape, (_insert(out.strides, axis, 0), given.strides)) == axis
         if ufunc.identity is None:
             rows, size = [self._map(np.positive, first, out)], size - 1
             first = Operand(first.buffer, shape, first.strides, first.offset + step, first.step)
@@ -107,9 +107,9 @@ class Lowering:
             return rows
         operands = (out, first, out)
         if size < PAIRWISE and ufunc is np.add and out.size > 4 * size:
-            innermost = False  # the same additions
+            inside = False  # the same additions
         loop = inner_loop(ufunc, self.dtype)
-        if innermost:
+        if inside:
             return [*rows, Row("call", loop, (size,), (0, step, 0), operands, _merge(operands))]
         axes, inner = _split(operands)
         around = (*axes, Axis(size, (0, step, 0)))
@@ -167,7 +167,7 @@ def _chosen(as_numpy: bool, shape: Shape, *strides: Shape) -> tuple[tuple[Axis, 
         return (), Axis(1, (1,) * len(strides))
     if as_numpy:
         steps = [tuple(axis.strides[k] for axis in axes) for k in range(len(strides))]
-        number = _innermost(tuple(axis.size for axis in axes), steps)
+        number = innermost(tuple(axis.size for axis in axes), steps)
     else:
         number = min(reversed(range(len(axes))), key=lambda one: _cost(axes[one]))
     return axes[:number] + axes[number + 1 :], axes[number]
@@ -177,20 +177,3 @@ def _cost(axis: Axis) -> float:
     """Nanoseconds an element."""
     dense = axis.strides[-1] == 1 and set(axis.strides) <= {0, 1}
     return CALL_COST / axis.size + ELEMENT_COST[dense]
-
-
-def _innermost(shape: Shape, strides: Sequence[Shape]) -> int:
-    """The axis that NumPy's iterator puts innermost: npyiter_find_best_axis_ordering, insertion by strides."""
-    order: list[int] = []  # from the innermost
-    for axis in reversed(range(len(shape))):
-        if shape[axis] == 1:
-            continue
-        place = len(order)
-        for at in reversed(range(len(order))):
-            pairs = [(abs(one[axis]), abs(one[order[at]])) for one in strides if one[axis] and one[order[at]]]
-            if any(inner <= own for own, inner in pairs):
-                break
-            if pairs:
-                place = at
-        order.insert(place, axis)
-    return order[0] if order else len(shape) - 1

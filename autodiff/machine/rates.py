@@ -1,20 +1,18 @@
-"""The speed of an executor on this machine, what it predicts counted work to take, and where it is kept.
+"""The speed of an executor on this machine, what it predicts programs to take, and where it is kept.
 
-The model is a sum, in seconds: ``start + calls * c + elements * e + transcendental * t + fma * f``. Products run at
-arithmetic speed, everything that only streams arrays at memory speed, and small work at the speed of calls; their sum,
-not n against m, decides which mode is faster. :mod:`.kernels` measures the rates.
+Products run at arithmetic speed, everything that only streams arrays at the speed of the memory that they lie in, and
+small work at the speed of calls; their sum, not n against m, decides which mode is faster. :mod:`.tables` measures.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-import math
 import os
 import platform
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -22,39 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..program.count import Work
+from ..program.program import Program
+from .model import Model, Rates
 
-SCHEMA = 1
+SCHEMA = 2
 MACHINES = 16  #: of which rates are kept in one file, the latest
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """Seconds per unit of work.
-
-    Attributes:
-        call: of an instruction.
-        start: of a run, whatever it does.
-        element: of an array element that is read or written.
-        transcendental: of an evaluation of tanh.
-        fma: of a multiply-add in a product.
-    """
-
-    call: float
-    start: float
-    element: float
-    transcendental: float
-    fma: float
-
-    def predict(self, work: Work) -> float:
-        """Seconds that a run with this work should take."""
-        return (
-            self.start
-            + work.calls * self.call
-            + work.elements * self.element
-            + work.transcendental * self.transcendental
-            + work.fma * self.fma
-        )
 
 
 #: one core of a 2023 server processor, float64; for choices where nothing was measured
@@ -73,8 +43,13 @@ def typical(executor: str) -> Rates:
 
 def rates_for(executor: str, dtype: DTypeLike) -> Rates:
     """The rates of an executor as ``autodiff env --calibrate`` measured them on this machine, else typical ones."""
-    found = _found(rates_file()).rates.get((executor, np.dtype(dtype).name))
-    return found or typical(executor)
+    return _found(rates_file()).rates.get((executor, np.dtype(dtype).name)) or typical(executor)
+
+
+def predicted(executor: str, program: Program) -> float:
+    """Seconds that a run of a program should take: by this machine's model, else by its counts and typical rates."""
+    found = _found(rates_file()).models.get((executor, program.code.dtype.name))
+    return found.predict(program.steps(executor)) if found else typical(executor).predict(program.work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +58,17 @@ class Kept:
 
     Attributes:
         path: of the file.
-        rates: by executor and precision; empty where there are none.
+        models: by executor and precision; empty where there are none.
         measured: when, in ISO 8601.
-        note: empty, or why the file could not be used.
+        note: empty, or why the file could not be used, or what disturbed the measuring.
+        rates: of the models.
     """
 
     path: Path
-    rates: dict[tuple[str, str], Rates] = field(default_factory=dict)
+    models: dict[tuple[str, str], Model] = field(default_factory=dict)
     measured: str = ""
     note: str = ""
+    rates: dict[tuple[str, str], Rates] = field(default_factory=dict)
 
 
 def rates_file() -> Path:
@@ -122,16 +99,16 @@ def in_use() -> dict[str, Any]:
     return {"measured": found.measured or None, "file": str(found.path), "note": found.note, "seconds": seconds}
 
 
-def keep(rates: Mapping[tuple[str, str], Rates], measured: str) -> str:
-    """Keep rates of this machine in place of earlier ones; a file that cannot be read is replaced.
+def keep(models: Mapping[tuple[str, str], Model], measured: str, note: str = "") -> str:
+    """Keep models of this machine in place of earlier ones; a file that cannot be read is replaced.
 
     Returns empty, or why they could not be kept.
     """
     path, own = rates_file(), machine()
     entries, _ = _entries(path)
     entries = [one for one in entries if one.get("machine") != own][1 - MACHINES :]
-    made = {f"{executor} {precision}": asdict(one) for (executor, precision), one in rates.items()}
-    entries.append({"machine": own, "measured": measured, "rates": made})
+    made = {f"{executor} {precision}": one.to_dict() for (executor, precision), one in models.items()}
+    entries.append({"machine": own, "measured": measured, "models": made, "note": note})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         number, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
@@ -190,9 +167,10 @@ def _found(path: Path) -> Kept:
     own = machine() if entries else {}
     for one in entries:
         if one.get("machine") == own:
-            rates = _rates(one.get("rates"))
-            if rates:
-                return Kept(path, rates, str(one.get("measured", "")), note)
+            models = _models(one.get("models"))
+            if models:
+                rates = {key: model.rates for key, model in models.items()}
+                return Kept(path, models, str(one.get("measured", "")), note or str(one.get("note", "")), rates)
             note = f"{path}: the rates of this machine cannot be read"
     return Kept(path, note=note)
 
@@ -212,20 +190,16 @@ def _entries(path: Path) -> tuple[list[dict[str, Any]], str]:
     return [one for one in data["kept"] if isinstance(one, dict)], ""
 
 
-def _rates(data: Any) -> dict[tuple[str, str], Rates]:
-    """Rates as they were kept; empty if anything is amiss."""
-    names = {one.name for one in fields(Rates)}
+def _models(data: Any) -> dict[tuple[str, str], Model]:
+    """Models as they were kept; empty if anything is amiss."""
     found = {}
     for executor in EXECUTORS:
         for precision in PRECISIONS:
             one = data.get(f"{executor} {precision}") if isinstance(data, dict) else None
             if one is None:
                 continue
-            if not isinstance(one, dict) or one.keys() != names or not all(map(_usable, one.values())):
+            made = Model.read(one)
+            if made is None:
                 return {}
-            found[executor, precision] = Rates(**one)
+            found[executor, precision] = made
     return found
-
-
-def _usable(number: object) -> bool:
-    return isinstance(number, float | int) and not isinstance(number, bool) and math.isfinite(number) and number >= 0

@@ -10,6 +10,7 @@ from ..primitives.table import PRIMITIVES
 from .count import Work
 from .instructions import Code, Instruction, Operand
 from .layout import place
+from .steps import Step, steps
 
 
 @dataclass(slots=True)
@@ -42,6 +43,10 @@ class Program:
     def work(self) -> Work:
         """Exact counts of one run: every instruction as often as it is run."""
         return code_work(self.code)
+
+    def steps(self, executor: str = "numpy") -> list[Step]:
+        """What a machine's model predicts the time of a run by an executor from; see :mod:`.steps`."""
+        return steps(self.code, executor)
 
     def __len__(self) -> int:
         return len(self.code.instructions)

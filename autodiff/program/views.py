@@ -218,3 +218,30 @@ def collapse(shape: Shape, *strides: Shape) -> tuple[Shape, tuple[Shape, ...]]:
         else:
             merged.append(axis)
     return tuple(axis[0] for axis in merged), tuple(tuple(axis[1 + k] for axis in merged) for k in range(len(strides)))
+
+
+def innermost(shape: Shape, strides: Sequence[Shape]) -> int:
+    """The axis that NumPy's iterator puts innermost."""
+    order = ordering(shape, strides)
+    return order[0] if order else len(shape) - 1
+
+
+def ordering(shape: Shape, strides: Sequence[Shape]) -> list[int]:
+    """The axes as NumPy's iterator orders them, from the innermost; those of one element are left out.
+
+    As npyiter_find_best_axis_ordering does: insertion by strides, in which one operand that agrees with the order that
+    is there is enough.
+    """
+    order: list[int] = []
+    for axis in reversed(range(len(shape))):
+        if shape[axis] == 1:
+            continue
+        place = len(order)
+        for at in reversed(range(len(order))):
+            pairs = [(abs(one[axis]), abs(one[order[at]])) for one in strides if one[axis] and one[order[at]]]
+            if any(inner <= own for own, inner in pairs):
+                break
+            if pairs:
+                place = at
+        order.insert(place, axis)
+    return order

@@ -3,16 +3,18 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import model_of
 
 import autodiff as ad
-from autodiff.machine import kernels, rates
-from autodiff.machine.rates import EXECUTORS, PRECISIONS, Rates, keep, kept, rates_file, rates_for, typical
+from autodiff.machine import rates, tables
+from autodiff.machine.rates import EXECUTORS, PRECISIONS, keep, kept, predicted, rates_file, rates_for, typical
 
 MADE_UP = {
-    (executor, precision): Rates(1e-7 * (i + 1), 1e-6, 1e-10, 1e-9, 1e-11)
+    (executor, precision): model_of(call=1e-7 * (i + 1))
     for i, executor in enumerate(EXECUTORS)
     for precision in PRECISIONS
 }
@@ -25,21 +27,22 @@ def empty(monkeypatch, tmp_path):
 
 
 def test_rates_are_kept_and_found_again(monkeypatch):
-    assert kept().rates == {}
+    assert kept().models == kept().rates == {}
     assert rates_for("compiled", np.float32) == typical("compiled")
-    assert keep(MADE_UP, "2026-01-01") == ""
-    assert (kept().rates, kept().measured, kept().note) == (MADE_UP, "2026-01-01", "")
-    assert rates_for("compiled", np.float32) == MADE_UP["compiled", "float32"]
+    assert keep(MADE_UP, "2026-01-01", "noisy") == ""
+    assert (kept().models, kept().measured, kept().note) == (MADE_UP, "2026-01-01", "noisy")
+    assert rates_for("compiled", np.float32) == MADE_UP["compiled", "float32"].rates
     assert [path.name for path in rates_file().parent.iterdir()] == ["rates.json"]
     own = dict(rates.machine())
     monkeypatch.setattr(rates, "machine", lambda: own | {"numpy": "1.0"})
     rates._found.cache_clear()
     assert kept().rates == {}  # other versions are another machine
-    assert keep({("numpy", "float64"): typical("numpy")}, "now") == ""
-    assert rates_for("numpy", np.float64) == rates_for("numpy", np.float32) == typical("numpy")
+    assert keep({("numpy", "float64"): model_of()}, "now") == ""
+    assert rates_for("numpy", np.float64) == model_of().rates
+    assert rates_for("numpy", np.float32) == typical("numpy")
     monkeypatch.setattr(rates, "machine", lambda: own)
     rates._found.cache_clear()
-    assert kept().rates == MADE_UP
+    assert kept().models == MADE_UP
     for number in range(20):
         monkeypatch.setattr(rates, "machine", lambda number=number: {"number": number})
         assert keep(MADE_UP, "") == ""
@@ -63,8 +66,9 @@ def test_the_folder(monkeypatch, tmp_path):
         ("[" * 100_000, "is damaged"),
         ("[]", "is not a file of rates that this version reads"),
         ('{"schema": 99, "kept": []}', "is not a file of rates that this version reads"),
-        ('{"schema": 1, "kept": {}}', "is not a file of rates that this version reads"),
-        ('{"schema": 1, "kept": [1, null]}', ""),
+        ('{"schema": 1, "kept": []}', "is not a file of rates that this version reads"),
+        ('{"schema": 2, "kept": {}}', "is not a file of rates that this version reads"),
+        ('{"schema": 2, "kept": [1, null]}', ""),
     ],
 )
 def test_a_file_that_is_damaged_or_anothers_is_not_believed(text, note):
@@ -74,17 +78,32 @@ def test_a_file_that_is_damaged_or_anothers_is_not_believed(text, note):
     assert kept().note.endswith(note)
     assert rates_for("numpy", float) == typical("numpy")
     assert keep(MADE_UP, "now") == ""  # measured again, it is replaced
-    assert (kept().rates, kept().note) == (MADE_UP, "")
+    assert (kept().models, kept().note) == (MADE_UP, "")
 
 
-@pytest.mark.parametrize("change", [{"call": -1.0}, {"call": "1"}, {"call": None}, {"call": True}, {"more": 1.0}])
-def test_rates_that_cannot_be_are_not_believed(change):
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda one: one["table"].update({"start": -1.0}),
+        lambda one: one["table"].update({"start": "1"}),
+        lambda one: one["table"].update({"start": None}),
+        lambda one: one["table"].update({"start": True}),
+        lambda one: one["table"].pop("matmul  4 4 4"),
+        lambda one: one["table"].pop("map tanh call"),
+        lambda one: [one["table"].pop(name) for name in list(one["table"]) if name.startswith("read")],
+        lambda one: one.update(table=3),
+        lambda one: one.update(itemsize=7),
+        lambda one: one.update(near=float("inf")),
+        lambda one: one.update(more=1.0),
+    ],
+)
+def test_models_that_cannot_be_are_not_believed(spoil):
     keep(MADE_UP, "now")
     data = json.loads(rates_file().read_text())
-    data["kept"][0]["rates"]["compiled float64"] |= change
+    spoil(data["kept"][0]["models"]["compiled float64"])
     rates_file().write_text(json.dumps(data))
     rates._found.cache_clear()
-    assert kept().rates == {}
+    assert kept().models == kept().rates == {}
     assert "cannot be read" in kept().note
 
 
@@ -96,7 +115,10 @@ def test_a_folder_that_cannot_be_written_costs_nothing(monkeypatch, tmp_path):
 
 
 def test_calibrating_from_the_command_line(called, monkeypatch):
-    monkeypatch.setattr(kernels, "ROUNDS", 2)
+    monkeypatch.setattr(tables, "BUDGET", 0.0)
+    monkeypatch.setattr(tables, "LEAST", 1)
+    monkeypatch.setattr(tables, "MOST", 1 << 20)
+    tables._arena.cache_clear()
     status, said = called("env")
     assert status == 0
     assert "of a typical machine" in said
@@ -125,7 +147,7 @@ def at(monkeypatch):
 
     def set_calls(numpy, compiled):
         found = {"numpy": numpy, "compiled": compiled}
-        made = {(executor, p): Rates(found[executor], 0.0, 1e-12, 1e-12, 1e-12) for executor, p in MADE_UP}
+        made = {(executor, p): model_of(found[executor], 0.0, 1e-12, 1e-12, 1e-12) for executor, p in MADE_UP}
         assert keep(made, "now") == ""
 
     return set_calls
@@ -176,10 +198,12 @@ def test_auto_does_not_compile_a_function_of_python(at):
 def test_numba_is_imported_only_after_it_was_chosen(tmp_path):
     code = """
 import sys, autodiff as ad
-from autodiff.machine.rates import EXECUTORS, PRECISIONS, Rates, keep
+sys.path.append(sys.argv[1])
+from conftest import model_of
+from autodiff.machine.rates import EXECUTORS, PRECISIONS, keep
 def at(numpy, compiled):
     calls = {"numpy": numpy, "compiled": compiled}
-    keep({(e, p): Rates(calls[e], 0.0, 1e-12, 1e-12, 1e-12) for e in EXECUTORS for p in PRECISIONS}, "now")
+    keep({(e, p): model_of(calls[e], 0.0, 1e-12, 1e-12, 1e-12) for e in EXECUTORS for p in PRECISIONS}, "now")
 network = ad.problems.mlp(3, 2, 2, 4)
 at(1e-8, 1e-7)
 assert ad.engine("auto").prepare(network).engine.executor == "numpy"
@@ -190,16 +214,17 @@ assert run.engine.executor == "compiled" and "numba" not in sys.modules
 run.allocate()
 assert "numba" in sys.modules
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    command = [sys.executable, "-c", code, str(Path(__file__).parents[1])]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
 def test_mixed_takes_its_order_by_the_rates_of_its_executor():
     """One that reads is dear here, another that multiplies: each takes the order that is cheapest by its own."""
     network = ad.problems.mlp(40, 32, 6, 4)
-    dear = {"numpy": Rates(1e-6, 0.0, 0.0, 0.0, 0.0), "compiled": Rates(0.0, 0.0, 0.0, 0.0, 1e-9)}
+    dear = {"numpy": model_of(1e-6, 0.0, 0.0, 0.0, 0.0), "compiled": model_of(1e-12, 0.0, 0.0, 0.0, 1e-9)}
     assert keep({(executor, p): one for executor, one in dear.items() for p in PRECISIONS}, "now") == ""
-    work = {name: ad.engine(name).layout(network).work for name in ("forward", "reverse")}
+    programs = {name: ad.engine(name).layout(network).program for name in ("forward", "reverse")}
     for name, executor in (("mixed", "numpy"), ("compiled-mixed", "compiled")):
-        found = rates_for(executor, float).predict(ad.engine(name).layout(network).work)
-        assert found <= min(rates_for(executor, float).predict(one) for one in work.values())
+        found = predicted(executor, ad.engine(name).layout(network).program)
+        assert found <= min(predicted(executor, one) for one in programs.values())

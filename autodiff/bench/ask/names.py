@@ -12,4 +12,5 @@ AGAIN = "@again"  #: marks the second of two measurements of the same engine, in
 SEEDS = {"input": 1, "verification": 2, "jvp and vjp": 3}  #: of every random number in a measurement
 OURS = "numpy"  #: the family of this package's engines, in whose process f and the machine are measured too
 MACHINE = "@machine"  #: the sweep under which the records of the machine's rates are kept
+MODEL = "model"  #: the name of an executor's calibration among the kernels
 COMPILED = "compiled-"  #: begins the name of a kernel that the compiled executor runs, as it does an engine's

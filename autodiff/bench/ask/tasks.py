@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ...engines import engine as find_engine
 from ...machine.kernels import WRITERS, cannot_run
 from ...machine.rates import EXECUTORS, PRECISIONS
-from .names import AGAIN, COMPILED, MACHINE, OURS, PRODUCTS, VALUES
+from .names import AGAIN, COMPILED, MACHINE, MODEL, OURS, PRODUCTS, VALUES
 from .request import Request
 from .sweep import SEEDS, Case
 
@@ -62,6 +62,18 @@ def kernels_of(executors: frozenset[str]) -> list[tuple[str, str]]:
     return [(COMPILED + name if one == "compiled" else name, precision) for one in able for name, precision in KERNELS]
 
 
+def models_of(executors: frozenset[str], precisions: Iterable[str]) -> list[tuple[str, str]]:
+    """Name and precision of every calibration of these executors, as far as they can run here."""
+    able = [one for one in EXECUTORS if one in executors and not cannot_run(one)]
+    return [(COMPILED + MODEL if one == "compiled" else MODEL, precision) for one in able for precision in precisions]
+
+
+def precisions_of(cases: Iterable[Case]) -> list[str]:
+    """Which precisions cases say that they are of; float64 where they say nothing."""
+    said = {str(case.keywords.get("dtype", PRECISIONS[0])) for case in cases}
+    return [one for one in PRECISIONS if one in said] or [PRECISIONS[0]]
+
+
 def tasks(request: Request, number: int = 1) -> list[Task]:
     """Every measurement of a pass: the machine's own kernels, then case by case f itself and each of its engines.
 
@@ -76,10 +88,9 @@ def tasks(request: Request, number: int = 1) -> list[Task]:
     for case, engine in asked(request):
         cases.setdefault((case.sweep, case.name), (case, []))[1].append(engine)
     families = {name: find_engine(name).family for name in {name for _, own in cases.values() for name in own}}
-    found = [
-        Task(MACHINE, precision, kernel, OURS, None)
-        for kernel, precision in kernels_of(executors_of(families) | {"numpy"})
-    ]
+    executors = executors_of(families) | {"numpy"}
+    machine = kernels_of(executors) + models_of(executors, precisions_of(case for case, _ in cases.values()))
+    found = [Task(MACHINE, precision, kernel, OURS, None) for kernel, precision in machine]
     for case, engines in cases.values():
         known = executors_of(engines) | {"numpy"}
         others = [name for executor, name in VALUES.items() if executor in known]

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...machine.host import busy_warning
 from ..ask.names import MACHINE
-from ..records.record import Record
+from ..records.record import Record, is_kernel
 
 STEADY = 1.15  #: factor between the machine's fastest and slowest pass that is called steady
 DISTURBED = 0.05  #: mean share of rounds that other processes interrupted, from which on it is worth a word
@@ -76,7 +76,7 @@ def speed_swing(found: list[Record]) -> float:
     """The machine's slowest pass over its fastest, by the geometric mean over the float64 kernels; 1 for one pass."""
     logs: dict[int, list[float]] = defaultdict(list)
     for record in found:
-        if record.sweep == MACHINE and record.case == "float64" and record.median_s:
+        if is_kernel(record) and record.case == "float64" and record.median_s:
             logs[record.number].append(np.log(record.median_s))
     most = max((len(one) for one in logs.values()), default=0)
     means = [np.mean(one) for one in logs.values() if len(one) == most]

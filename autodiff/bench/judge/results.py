@@ -15,7 +15,7 @@ from ...program.count import Work
 from ...text import tame
 from ..ask.names import AGAIN, MACHINE, VALUES
 from ..ask.sweep import Case
-from ..records.rates import rates_of
+from ..records.rates import models_of, steps_of
 from ..records.record import Record
 from .columns import KEY, RESULTS, Column
 from .intervals import Ratio, drift, interval, outliers, paired_ratio, pass_ratios
@@ -36,14 +36,14 @@ class Results:
     Attributes:
         frame: the table, with the columns of :data:`~autodiff.bench.judge.columns.RESULTS`, and one for every keyword
             of a problem.
-        rates: the machine's, by executor and precision.
+        models: the machine's, by executor and precision.
     """
 
     def __init__(
         self, asked: Iterable[tuple[Case, str]], found: list[Record], origin: Mapping[str, str] | None = None
     ) -> None:
         self.origin = dict(origin or {})
-        self.rates = rates_of(found)
+        self.models = models_of(found)
         self._by_key: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
         for record in found:
             if record.sweep != MACHINE:
@@ -144,13 +144,14 @@ class Results:
 
     def _counts(self, record: Record) -> dict[str, Any]:
         """What was counted before anything ran, and the time that follows from it; nothing for what cannot count."""
-        work, rates = Work(**record.work), self.rates.get((record.executor or "numpy", record.dtype))
+        work, steps = Work(**record.work), steps_of(record)
+        model = self.models.get((record.executor, record.dtype))
         if not work.calls:
             return {}
         return {
             "flops": work.flops,
             "bytes_moved": work.elements * np.dtype(record.dtype).itemsize,
-            "predicted_s": rates.predict(work) if rates else None,
+            "predicted_s": model.predict(steps) if model and steps else None,
         }
 
 

@@ -19,7 +19,7 @@ from ...engines import engine as find_engine
 from ...engines.products import Products, linear_part
 from ...engines.running import ProgramRun, compiled
 from ...errors import AutodiffError, LimitError, UnsupportedError, WrongResultError
-from ...machine.rates import rates_for
+from ...machine.rates import predicted, rates_for
 from ...network import Network
 from ...program.program import Program
 from ..ask.names import PRODUCTS, SEEDS, VALUES
@@ -204,12 +204,20 @@ class Measurement:
         self.record.work = asdict(layout.work)
         if isinstance(layout, ProgramRun):
             self.record.executor = layout.engine.executor
+            self.record.steps = [one.to_list() for one in layout.program.steps(layout.engine.executor)]
             self.record.chosen = layout.engine.name if len(engine.executors) > 1 else ""
-        work = layout.work if layout.work.calls else self._layout(find_engine(engine.mode or "mixed"), network).work
-        predicted = rates_for(self.record.executor or "numpy", network.dtype).predict(work)
-        if predicted > self.max_seconds:
-            self._end("skipped", f"one call is predicted to take {predicted:.3g} s; allowed are {self.max_seconds:g} s")
+        seconds = self._predicted(layout, engine, network)
+        if seconds > self.max_seconds:
+            self._end("skipped", f"one call is predicted to take {seconds:.3g} s; allowed are {self.max_seconds:g} s")
         return layout
+
+    def _predicted(self, layout: Prepared, engine: Engine, network: Network) -> float:
+        """Seconds that a call should take; of other packages, as long as our engine of that mode."""
+        if not isinstance(layout, ProgramRun) and not layout.work.calls:
+            layout = self._layout(find_engine(engine.mode or "mixed"), network)
+        if isinstance(layout, ProgramRun):
+            return predicted(layout.engine.executor, layout.program)
+        return rates_for("numpy", network.dtype).predict(layout.work)
 
     def _layout(self, engine: Engine, network: Network) -> Prepared:
         return engine.layout(network, self.record.wrt, None, self.record.operation, self.case.seeds, supported=True)

@@ -6,12 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
+from ...machine.usage import Usage, interrupted, usage
 
-LOST = 0.02  #: share of a round without the processor, from which on it is disturbed
 AGAIN = 2.0  #: times the time meant for one measurement that measuring disturbed rounds again may take
 TRIES = 2  #: more of a round that pytest-benchmark calibrates with; an interrupted one would end that too early
 PAUSE = 1e-3  #: seconds of sleep before a round is measured again, see :class:`Rounds`
@@ -20,22 +16,13 @@ ENOUGH = 5  #: undisturbed rounds that stand for a measurement without a word
 EVERY = "other processes interrupted every round; its times hold that"
 FEW = f"other processes left fewer than {ENOUGH} rounds alone; its times are those of these"
 
-Usage = tuple[int, float]  #: involuntary context switches of this process, and seconds of its processor time
-
-
-def usage() -> Usage | None:
-    """What this process, all of its threads together, has used by now; None where the system does not count it."""
-    if resource is None:
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw, time.process_time()
-
 
 class Rounds:
     """The rounds of one measurement, and which of them were disturbed.
 
-    A round is disturbed if this process was switched away from against its will in it, and lost more than :data:`LOST`
-    of its wall time to that: t - c > LOST t, c being the processor time that it used. Waiting of its own accord is no
-    switch of that kind. With several threads c says nothing about t, and nothing is judged.
+    A round is disturbed if other processes interrupted it, see :func:`~autodiff.machine.usage.interrupted`: t - c >
+    0.02 t, c being the processor time that was used in t. With several threads c says nothing about t, and nothing is
+    judged.
 
     pytest-benchmark times a round in a runner that it makes; that runner is called here, between two looks at the
     counters, so the interval that it times stays as it is. A disturbed round is measured again before it hands the
@@ -109,7 +96,5 @@ class Rounds:
         before = self._read()
         found = runner(*given)
         after = self._read()
-        assert before is not None
-        assert after is not None
         took = float(found[0] if isinstance(found, tuple) else found)
-        return found, took, after[0] > before[0] and took - (after[1] - before[1]) > LOST * took
+        return found, took, interrupted(before, after, took)

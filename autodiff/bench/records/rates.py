@@ -1,29 +1,39 @@
-"""The executors' rates, from the records of the kernels that were measured in the same run."""
+"""The executors' models, from the records of the calibrations that were made in the same run."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from statistics import median
+from dataclasses import replace
+from statistics import fmean, median
 
-from ...machine.kernels import COUNTS, solve
-from ...machine.rates import Rates
-from ...program.count import Work
-from ..ask.names import COMPILED, MACHINE
+from ...machine.model import Model
+from ...program.steps import Step
+from ..ask.names import MACHINE
 from .record import Record
 
 
-def rates_of(found: list[Record]) -> dict[tuple[str, str], Rates]:
-    """The rates by executor and precision, from the median over the passes of a run; only of what was measured."""
-    seconds: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    work: dict[tuple[str, str], dict[str, Work]] = defaultdict(dict)
+def models_of(found: list[Record]) -> dict[tuple[str, str], Model]:
+    """The models by executor and precision, entry by entry the median over the passes of a run; of what was measured.
+
+    A record that holds no model, or that of another version, is none.
+    """
+    known: dict[tuple[str, str], list[Model]] = defaultdict(list)
     for record in found:
-        counted = Work(**record.work)
-        if record.sweep == MACHINE and record.median_s is not None and counted.calls:
-            key, name = (record.executor or "numpy", record.dtype), record.engine.removeprefix(COMPILED)
-            seconds[key][name].append(record.median_s)
-            work[key][name] = counted
-    return {
-        key: solve({name: (median(times), work[key][name]) for name, times in own.items()})
-        for key, own in seconds.items()
-        if own.keys() >= COUNTS.keys() - {"start"}  # which runs of earlier versions did not measure
-    }
+        model = Model.read(record.model) if record.sweep == MACHINE and record.model else None
+        if model is not None:
+            known[record.executor, record.dtype].append(model)
+    return {key: _middle(own) for key, own in known.items()}
+
+
+def _middle(models: list[Model]) -> Model:
+    shared = set.intersection(*(set(one.table) for one in models))
+    table = {name: median(one.table[name] for one in models) for name in models[0].table if name in shared}
+    return replace(models[0], table=table, disturbed=fmean(one.disturbed for one in models))
+
+
+def steps_of(record: Record) -> list[Step]:
+    """The steps that a record's program was counted to take; none where it had no program, or they cannot be read."""
+    try:
+        return [Step.of(one) for one in record.steps]
+    except (TypeError, ValueError):
+        return []

@@ -16,12 +16,12 @@ from pydantic.dataclasses import dataclass
 from ...engines import engine as find_engine
 from ...errors import AutodiffError
 from ...program.count import Work
-from ..ask.names import OURS, STANDING, VALUE, VALUES
+from ..ask.names import COMPILED, MACHINE, MODEL, OURS, STANDING, VALUE, VALUES
 from ..ask.tasks import Task
 
-SCHEMA = 4
-#: 1 knows neither time limits nor settings, 2 no executors, 3 no packages; what they say, 4 says the same way
-READABLE = (1, 2, 3, 4)
+SCHEMA = 5
+#: 1 knows neither time limits nor settings, 2 no executors, 3 no packages, 4 no steps; else they say what 5 says
+READABLE = (1, 2, 3, 4, 5)
 Status = Literal["ok", "wrong", "failed", "timeout", "skipped", "unsupported"]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -39,6 +39,8 @@ class Record:
     that one which chooses has taken; ``package`` is whose engine it is, "numpy" for this package's, and ``mode`` its
     mode, "forward", "reverse" or empty. ``disturbed`` is the share of the rounds measured that other processes
     interrupted, of which ``seconds`` and the statistics hold none if there are others; None where it is not known.
+    ``steps`` are those of the program, by which its time is predicted; ``model`` is an executor's, in the record of its
+    calibration.
     """
 
     sweep: str
@@ -76,12 +78,19 @@ class Record:
     package: str = ""
     mode: str = ""
     disturbed: Annotated[float, Field(ge=0, le=1)] | None = None
+    steps: list[list[Any]] = field(default_factory=list)
+    model: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
 
     @property
     def key(self) -> tuple[str, str, str, int]:
         """What makes a record the only one of its kind in a run."""
         return self.sweep, self.case, self.engine, self.number
+
+
+def is_kernel(record: Record) -> bool:
+    """Whether a record tells how fast the machine was: a kernel's, and no calibration's."""
+    return record.sweep == MACHINE and record.engine.removeprefix(COMPILED) != MODEL
 
 
 def begun(task: Task, number: int, threads: int) -> Record:

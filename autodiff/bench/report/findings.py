@@ -186,21 +186,36 @@ def gains(results: Results, sweep: Sweep) -> Section | None:
     return Section(f"Gain ({sweep.name})", note, shown)
 
 
+CLOSE = (0.8, 1.25)  #: measured over predicted, within which a prediction is called close
+
+
 def prediction(results: Results) -> Section:
-    """How far the times are from what counts and rates predict."""
+    """How far the times are from what counts and the executors' models predict, by sweep and over all."""
     known = results.frame.dropna(subset=["predicted_s", "median_s"])
+    factor = known["median_s"] / known["predicted_s"]
+    parts = [(str(sweep), factor[own.index]) for sweep, own in known.groupby("sweep", sort=False)]
+    if len(parts) > 1:
+        parts.append(("all", factor))
     rows = []
-    for (sweep, engine), own in known.groupby(["sweep", "engine"], sort=False):
-        factor = own["median_s"] / own["predicted_s"]
-        low, middle, high = np.quantile(factor, [0.1, 0.5, 0.9])
-        rows.append((sweep, engine, f"{middle:.2f}", f"{low:.2f} to {high:.2f}"))
+    for name, own in parts:
+        low, middle, high = np.quantile(own, [0.0, 0.5, 1.0])
+        close = own.between(*CLOSE).mean()
+        rows.append(
+            (name, len(own), f"{close:.0%}", f"{middle:.2f}", f"{low:.2f} to {high:.2f}", _farthest(known, own))
+        )
     return Section(
         "Measured over predicted",
-        "Predictions come from exact counts and the executor's rates measured in this run: arithmetic, memory, "
-        "transcendental functions, calls and the start of a run. Far from 1, something happens that the counts do not "
-        "know.",
-        pd.DataFrame(rows, columns=["sweep", "engine", "median", "80 % of the cases"]),
+        "Predictions come from the programs' steps and the executors' models, measured in this run: products by their "
+        "sizes, every function's loop, calls, and bytes by how long ago they were used. Close is within "
+        f"{CLOSE[0]:g} and {CLOSE[1]:g}. Far from 1, something happens that the steps do not know.",
+        pd.DataFrame(rows, columns=["sweep", "rows", "close", "median", "range", "farthest"]),
+        (("farthest",),),
     )
+
+
+def _farthest(known: pd.DataFrame, factor: pd.Series) -> str:
+    at = known.loc[np.abs(np.log(factor)).idxmax()]
+    return f"{at['engine']} {at['case']}"
 
 
 OUTLYING = 0.15  #: share of far rounds from which on a row is worth a look; a quiet run's median is a third of it

@@ -67,7 +67,7 @@ def calibrate(request: Request, cores: Sequence[int]) -> str:
 
     Returns empty, or why there are none.
     """
-    code = "from autodiff.machine.kernels import calibrate; print(calibrate()[1])"
+    code = "from autodiff.machine.tables import calibrate; print(calibrate())"
     with pinned(cores):
         command = [sys.executable, "-P", "-c", code]
         done = subprocess.run(command, env=variables(request), capture_output=True, text=True, check=False)

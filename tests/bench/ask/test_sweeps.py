@@ -54,15 +54,16 @@ def test_rivals_change_their_order_and_have_processes_of_their_own():
     assert [t.engine for t in second[:3]] == ["reverse@b", "forward", "value"]
     assert {t.engine: t.family for t in first} == {"value": "numpy", "forward": "numpy", "reverse@b": "numpy@b"}
     kernels = [t.key for t in tasks(asked) if t.of is None]
-    assert [(name, precision) for _, precision, name in kernels] == list(KERNELS)
-    assert [t.key for t in tasks(asked, 2)][: len(KERNELS)] == kernels  # the machine comes first
+    assert [(name, precision) for _, precision, name in kernels] == [*KERNELS, ("model", "float64")]
+    assert [t.key for t in tasks(asked, 2)][: len(kernels)] == kernels  # the machine comes first
 
 
 def test_the_rates_of_an_executor_are_measured_where_it_is_used():
     asked = request_of(parse(GOOD | {"engines": ["forward", "compiled-forward"]}, "x"))
     made = tasks(asked)
     kernels = [t.engine for t in made if t.of is None]
-    assert kernels == [name for name, _ in KERNELS] + [f"compiled-{name}" for name, _ in KERNELS]
+    own = [name for name, _ in KERNELS]
+    assert kernels == [*own, *(f"compiled-{name}" for name in own), "model", "compiled-model"]
     assert {t.family for t in made} == {"numpy"}
     assert {t.engine: begun(t, 1, 1).operation for t in made if t.of} == {
         "value": "value", "compiled-value": "value", "forward": "jacobian", "compiled-forward": "jacobian",
@@ -218,3 +219,14 @@ def test_seeds_are_an_axis():
     assert [case.seeds for case in sweep.cases("quick")] == [2, 2]
     beside = {(task.case, task.engine) for task in tasks(request_of(sweep)) if task.of}
     assert {(name, "products" if name.startswith("jvp") else "compiled-products") for name in names} <= beside
+
+
+def test_models_are_measured_at_the_precisions_that_are_asked_for():
+    def asked(*dtypes):
+        grid = {"n": 1, "m": 1, "depth": 2, "dtype": list(dtypes)} if dtypes else {"n": 1, "m": 1, "depth": 2}
+        made = tasks(request_of(parse(GOOD | {"engines": ["forward"], "grid": grid}, "x")))
+        return [t.case for t in made if t.engine == "model"]
+
+    assert asked() == asked("float64") == ["float64"]
+    assert asked("float32") == ["float32"]
+    assert asked("float32", "float64") == ["float64", "float32"]

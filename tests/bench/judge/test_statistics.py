@@ -8,8 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autodiff.bench.judge.intervals import Drift, drift, interval, outliers, paired_ratio, zero_crossing
-from autodiff.machine.kernels import WRITERS, kernel, solve
-from autodiff.machine.rates import Rates
 from autodiff.program.count import Work, passes, product
 from autodiff.text import seconds_text
 
@@ -177,24 +175,3 @@ def test_work_adds_up():
     work = product(2, 3, 4) + passes(10, 2, transcendental=1) * 3
     assert work == Work(24, 30, 30, 26 + 120, 7)
     assert work.flops == 2 * 24 + 60
-
-
-@pytest.mark.parametrize("executor", ["numpy", "compiled"])
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_rates_explain_the_kernels_they_come_from(dtype, executor):
-    """Solving for the rates gives back those by which the kernels' times were made up, exactly."""
-    made = {name: kernel(name, executor, np.dtype(dtype)) for name in WRITERS}
-    for one in made.values():
-        one.run()
-    rates = Rates(call=3e-8, start=5e-7, element=2e-10, transcendental=1e-8, fma=3e-11)
-    found = solve({name: (rates.predict(one.work), one.work) for name, one in made.items()})
-    assert all(getattr(found, name) == pytest.approx(getattr(rates, name), rel=1e-6) for name in WRITERS)
-
-
-def test_rates_of_a_run_that_did_not_measure_the_start():
-    works = {name: kernel(name, "numpy", np.dtype(float)).work for name in WRITERS if name != "start"}
-    rates = Rates(call=3e-8, start=0.0, element=2e-10, transcendental=1e-8, fma=3e-11)
-    found = solve({name: (rates.predict(work), work) for name, work in works.items()})
-    assert found.start == 0
-    assert found.fma == pytest.approx(rates.fma, rel=1e-6)
-    assert min(getattr(solve({name: (1e-12, work) for name, work in works.items()}), name) for name in works) >= 0

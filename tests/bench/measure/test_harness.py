@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import request_of
+from conftest import model_of, request_of
 
 import autodiff as ad
 from autodiff.bench.ask.files import load, parse
@@ -25,7 +25,6 @@ from autodiff.engines.running import ProgramRun
 from autodiff.errors import InputError, WrongResultError
 from autodiff.machine.blas import blas_info, kernel_warning, thread_environment
 from autodiff.machine.host import environment
-from autodiff.machine.kernels import COUNTS
 
 TINY = {"name": "tiny", "problem": "mlp", "engines": ["forward", "reverse"], "grid": {"n": 3, "m": 2, "depth": 2}}
 
@@ -370,7 +369,7 @@ def test_the_table_has_a_row_for_every_case_and_engine(tmp_path):
 
 
 def test_a_compiled_engine_is_compared_with_f_compiled(tmp_path):
-    """And predicted by the compiled executor's rates; records of schema 2, which know no executor, are NumPy's."""
+    """And predicted by the compiled executor's model; records of schema 2, which know no executor, are NumPy's."""
     folder, request = write_run(tmp_path)
     lines = [json.loads(line) for line in folder.records.read_text().splitlines()]
     work = {"fma": 0, "elementwise": 0, "transcendental": 0, "elements": 0, "calls": 10}
@@ -384,14 +383,15 @@ def test_a_compiled_engine_is_compared_with_f_compiled(tmp_path):
             time = {"value": 1e-7, "reverse": 4e-7}[line["engine"]]
             name = f"compiled-{line['engine']}"
             new.append(line | {"engine": name, "median_s": time, "executor": "compiled", "work": work})
-    counts = {name: count or "calls" for name, count in COUNTS.items()}
-    kernels = [
-        {"sweep": "@machine", "case": "float64", "engine": prefix + name, "number": 1, "dtype": "float64",
-         "seconds": [seconds], "median_s": seconds, "executor": executor, "work": work | {"calls": 1} | {count: 1000}}
-        for prefix, executor, seconds in (("", "numpy", 1e-3), ("compiled-", "compiled", 1e-5))
-        for name, count in counts.items()
+    steps = [["map", "tanh", [1, 1], "", 10, [], []]]
+    new = [line | {"steps": steps} for line in new]
+    models = [
+        {"sweep": "@machine", "case": "float64", "engine": prefix + "model", "number": number, "dtype": "float64",
+         "seconds": [1.0], "median_s": 1.0, "executor": executor, "model": model_of(calls * number, 0.0).to_dict()}
+        for prefix, executor, calls in (("", "numpy", 1e-6), ("compiled-", "compiled", 1e-8))
+        for number in (1, 2, 3)
     ]  # fmt: skip
-    folder.records.write_text("".join(json.dumps(line) + "\n" for line in [*old, *new, *kernels]))
+    folder.records.write_text("".join(json.dumps(line) + "\n" for line in [*old, *new, *models]))
     sweep = parse(TINY | {"engines": ["reverse", "compiled-reverse"], "grid": {"n": 1, "m": 2, "depth": 2}}, "tiny")
     results, problems, _ = report.collect(folder, request.model_copy(update={"sweeps": [sweep]}))
     assert not problems
@@ -399,7 +399,8 @@ def test_a_compiled_engine_is_compared_with_f_compiled(tmp_path):
     assert rows.loc["reverse", "cost_ratio"] == pytest.approx(3.0, rel=1e-3)
     assert rows.loc["compiled-reverse", "cost_ratio"] == pytest.approx(4.0, rel=1e-3)
     assert rows.loc["compiled-reverse", "value_s"] == pytest.approx(1e-7)
-    assert rows.loc["reverse", "predicted_s"] == pytest.approx(100 * rows.loc["compiled-reverse", "predicted_s"])
+    assert np.isnan(rows.loc["reverse", "predicted_s"])  # of steps that nobody wrote down nothing is known
+    assert rows.loc["compiled-reverse", "predicted_s"] == pytest.approx(10 * (2e-8 + 1e-9))  # the middle of three
     assert rows["executor"].tolist() == ["", "compiled"]
 
 

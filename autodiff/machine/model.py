@@ -1,0 +1,233 @@
+"""A model of one executor on this machine: seconds of measured pieces of work, and what they say of others.
+
+A step takes what the same step takes in the first-level cache, or what moving its operands takes, whichever is more,
+since processors fetch ahead while they compute. Matrix products are read off a table of measured ones, between whose
+sizes logarithms of times are interpolated. Source: Peise and Bientinesi, Performance modeling for dense linear algebra
+(SC Companion 2012), for predicting programs from measured kernels; Williams, Waterman and Patterson, Roofline
+(CACM 52, 2009), for the larger of two bounds.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..program.count import Work
+from ..program.steps import MOVED, PARTS, TURN, Step
+
+GRID = (1, 2, 4, 16, 64, 256)  #: m, k and n of the products that are measured
+LAYOUTS = ("", "a", "b")  #: which of their operands is transposed; both stand for the second
+SINGLE, SMALLEST = "matmul  1 1 1", "matmul  2 2 2"  #: products that are nothing but calls
+KINDS = ("reduce", "select", "gather", "scatter")  #: of instructions, whose times are lines
+UNKNOWN = "tanh"  #: stands for ufuncs that were not measured
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Seconds per unit of work.
+
+    Attributes:
+        call: of an instruction.
+        start: of a run, whatever it does.
+        element: of an array element that is read or written.
+        transcendental: of an evaluation of tanh.
+        fma: of a multiply-add in a product.
+    """
+
+    call: float
+    start: float
+    element: float
+    transcendental: float
+    fma: float
+
+    def predict(self, work: Work) -> float:
+        """Seconds that a run with this work should take."""
+        return (
+            self.start
+            + work.calls * self.call
+            + work.elements * self.element
+            + work.transcendental * self.transcendental
+            + work.fma * self.fma
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Seconds by what was measured.
+
+    Attributes:
+        table: by name: ``start``; ``map NAME call`` and ``map NAME element``, ``row``, and ``strided``, what an element
+            takes more where it is; ``reduce``, ``select``, ``gather`` and ``scatter`` in the same way; ``matmul LAYOUT
+            m k n``, ``matmul x`` for a multiply-add that BLAS does not do; ``read BYTES``, ``across BYTES`` and
+            ``write BYTES`` for a byte of a working set of so many, read along or across the rows of a matrix;
+            ``turn`` for what an instruction in a loop takes more, and ``moved`` for each operand that is moved there;
+            ``mixed`` for what a call takes more among others than after its like.
+        near: bytes that the first-level cache holds, the operands of which cost nothing more.
+        private: bytes that the second level holds.
+        itemsize: bytes of an element.
+        disturbed: share of the rounds that other processes interrupted.
+    """
+
+    table: Mapping[str, float]
+    near: int
+    private: int
+    itemsize: int = 8
+    disturbed: float = 0.0
+    _sets: list[int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        sets = sorted(int(name.split()[1]) for name in self.table if name.startswith("read "))
+        object.__setattr__(self, "_sets", sets)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "near": self.near,
+            "private": self.private,
+            "itemsize": self.itemsize,
+            "disturbed": self.disturbed,
+            "table": dict(self.table),
+        }
+
+    @classmethod
+    def read(cls, data: object) -> Model | None:
+        """From what :meth:`to_dict` gave; None if that is no model, or of another version."""
+        if not isinstance(data, dict) or data.keys() != {"near", "private", "itemsize", "disturbed", "table"}:
+            return None
+        table = data["table"]
+        if not isinstance(table, dict) or not all(map(_usable, table.values())):
+            return None
+        if not all(_usable(data[name]) for name in ("near", "private", "disturbed")) or data["itemsize"] not in (4, 8):
+            return None
+        if not {str(name) for name in table} >= REQUIRED or not any(str(name).startswith("read ") for name in table):
+            return None
+        return cls(table, data["near"], data["private"], data["itemsize"], data["disturbed"])
+
+    def predict(self, steps: Iterable[Step]) -> float:
+        """Seconds that a run of these steps should take."""
+        known = list(steps)
+        whole = max((distance for one in known for distance, _ in (*one.read, *one.written)), default=0)
+        return self.table["start"] + sum(one.count * self.step(one, whole) for one in known)
+
+    def step(self, one: Step, whole: int = 0) -> float:
+        """Seconds of one run of a step in a program whose data are so many bytes, given like a distance."""
+        if one.kind in (TURN, MOVED):
+            return self.table[one.kind]
+        moving = self.moving(one, whole)
+        if one.kind != "matmul":
+            call, inside = self._loop(one)
+            return self.table["mixed"] + call + max(inside, moving)
+        call, inside = self.product(one)
+        # several rows or columns are packed into buffers of the BLAS first, which is no fetching ahead
+        inside = max(inside, moving) if min(one.sizes[1], one.sizes[3]) == 1 else inside + moving
+        return self.table["mixed"] + call + inside
+
+    def moving(self, one: Step, whole: int = 0) -> float:
+        """Seconds that a step's operands take to come, and to go, from beyond the first level."""
+        way = "across" if one.kind == "matmul" and _across(one) else "read"
+        return self._traffic(one.read, way, whole) + self._traffic(one.written, "write", whole)
+
+    def _traffic(self, traffic: Iterable[tuple[int, int]], way: str, whole: int) -> float:
+        return sum(nbytes * self.byte(way, self._within(distance, whole)) for distance, nbytes in traffic if distance)
+
+    def _within(self, distance: float, whole: int) -> float:
+        """The bytes among which a cache has to find what was used so long ago.
+
+        Up to the second level they are those that were used since. Last-level caches do not keep what was used last,
+        lest one long scan empties them; what they keep depends on all the data.
+        """
+        if 2.0 ** (distance / PARTS) > self.private:
+            distance = max(distance, whole)
+        return float(2.0 ** (distance / PARTS))
+
+    def byte(self, way: str, within: float) -> float:
+        """Seconds to "read" or to "write" a byte that was used so many bytes ago."""
+        if within <= self.near:
+            return 0.0
+        sets = self._sets
+        at = bisect_right(sets, within)
+        low, high = sets[max(at - 1, 0)], sets[min(at, len(sets) - 1)]
+        share = math.log(within / low) / math.log(high / low) if low < within < high else 0.0
+        return (1 - share) * self.table[f"{way} {low}"] + share * self.table[f"{way} {high}"]
+
+    def _loop(self, one: Step) -> tuple[float, float]:
+        """Seconds of a call, and of its loop, of everything but products."""
+        rows, size = one.sizes
+        table, kind = self.table, one.kind
+        name = f"map {one.name}" if kind == "map" else kind
+        if f"{name} call" not in table:
+            name = f"map {UNKNOWN}"
+        element = table[f"{name} element"]
+        if one.layout == "s":
+            element += table["strided"]
+        elif one.layout == "o":
+            element = table["reduce outer"]
+        return table[f"{name} call"], (rows - 1) * table["row"] + rows * size * element
+
+    def product(self, one: Step) -> tuple[float, float]:
+        """Seconds of a call, and of its products."""
+        batch, *sizes = one.sizes
+        call = self.table[SMALLEST if batch == 1 else SINGLE]  # several products are another function's
+        if "x" in one.layout:
+            return call, batch * math.prod(sizes) * self.table["matmul x"]
+        layout = LAYOUTS[-1] if len(one.layout) > 1 else one.layout
+        return call, batch * max(self._interpolated(layout, sizes) - self.table[SMALLEST], 0.0)
+
+    def _interpolated(self, layout: str, sizes: Iterable[int]) -> float:
+        """Of products between the grid's, by the logarithms of time and sizes; in proportion beyond."""
+        cells, beyond = [], 1.0
+        for size in sizes:
+            low, high, share = _between(size)
+            cells.append(((low, 1.0 - share), (high, share)))
+            beyond *= max(size / GRID[-1], 1.0)
+        total = 0.0
+        for corner in itertools.product(*cells):
+            weight = math.prod(share for _, share in corner)
+            if weight:
+                m, k, n = (at for at, _ in corner)
+                total += weight * math.log(self.table[f"matmul {layout} {m} {k} {n}"])
+        return beyond * math.exp(total)
+
+    @property
+    def rates(self) -> Rates:
+        """The same in five numbers, for plans that know no more than counts."""
+        table, side = self.table, GRID[-1]
+        middle = self._sets[len(self._sets) // 2]
+        return Rates(
+            call=table["map multiply call"] + table["mixed"],
+            start=table["start"],
+            element=max(table["map multiply element"] / 3, self.itemsize * table[f"read {middle}"]),
+            transcendental=table[f"map {UNKNOWN} element"],
+            fma=table[f"matmul {LAYOUTS[0]} {side} {side} {side}"] / side**3,
+        )
+
+
+def _across(one: Step) -> bool:
+    """A vector meets a matrix along the axis in which the matrix is not contiguous."""
+    _, m, _, n = one.sizes
+    return (m == 1 and "b" not in one.layout) or (n == 1 and "a" in one.layout)
+
+
+def _between(size: int) -> tuple[int, int, float]:
+    """The grid's neighbours of a size, and how far it is from the lower to the higher one."""
+    if size >= GRID[-1]:
+        return GRID[-1], GRID[-1], 0.0
+    high = next(at for at in GRID if at > size)
+    low = GRID[GRID.index(high) - 1]
+    return low, high, math.log(size / low) / math.log(high / low)
+
+
+def _usable(number: object) -> bool:
+    return isinstance(number, float | int) and not isinstance(number, bool) and math.isfinite(number) and number >= 0
+
+
+#: what a table must hold
+REQUIRED = {
+    "start", "row", "strided", "reduce outer", "turn", "moved", "mixed", "matmul x",
+    *(f"{name} {part}" for name in (*KINDS, f"map {UNKNOWN}", "map multiply") for part in ("call", "element")),
+    *(f"matmul {layout} {m} {k} {n}" for layout in LAYOUTS for m, k, n in itertools.product(GRID, repeat=3)),
+}  # fmt: skip
