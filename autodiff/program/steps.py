@@ -15,7 +15,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .instructions import Code, Instruction, Operand
+from .instructions import Block, Code, Instruction, Operand
 from .views import collapse, ordering
 
 PARTS = 4  #: of a doubling, in which reuse distances are told apart
@@ -23,6 +23,9 @@ NEAR = 1 << 14  #: bytes within which distances are not, since every first-level
 #: kinds of steps that stand for an instruction's being in a loop, and for an operand that it moves, beside its own
 TURN, MOVED = "turn", "moved"
 TURNS = 3  #: of a loop that are walked; the last of them stands for all that follow
+
+RANK = {"matmul": 4}  #: numbers among a step's sizes, where they are not two
+FARTHEST = 64 * PARTS  #: of a reuse distance
 
 Traffic = dict[int, int]  #: bytes by reuse distance d, in whole parts: ceil(PARTS log2 d)
 
@@ -62,9 +65,21 @@ class Step:
 
     @classmethod
     def of(cls, data: list[Any]) -> Step:
-        """From what :meth:`to_list` gave."""
+        """From what :meth:`to_list` gave.
+
+        Raises:
+            ValueError, TypeError: it is something else.
+        """
         kind, name, sizes, layout, count, read, written = data
-        return cls(kind, name, tuple(sizes), layout, count, *(tuple(map(tuple, one)) for one in (read, written)))
+        traffic = [tuple((int(distance), int(nbytes)) for distance, nbytes in one) for one in (read, written)]
+        numbers = [*sizes, count, *(number for one in traffic for pair in one for number in pair)]
+        if not all(isinstance(text, str) for text in (kind, name, layout)) or len(sizes) != RANK.get(kind, 2):
+            raise ValueError("no step of a program")
+        if not all(0 <= number < 1 << 63 for number in numbers) or (kind == "matmul" and 0 in sizes):
+            raise ValueError("a step of impossible sizes")
+        if any(distance > FARTHEST for one in traffic for distance, _ in one):
+            raise ValueError("a step with operands beyond all memory")
+        return cls(kind, name, tuple(sizes), layout, count, *traffic)
 
 
 def _plain(traffic: tuple[tuple[int, int], ...]) -> list[list[int]]:
@@ -80,29 +95,40 @@ def steps(code: Code, executor: str = "numpy") -> list[Step]:
     """
     found: Counter[tuple[Any, ...]] = Counter()
     shapes = [shape_of(one, executor) for one in code.instructions]
-    recency = Recency()
+    recency, itemsize = Recency(), code.dtype.itemsize
     for counting in (False, True):  # the second walk meets what the first has left
-        for number, instruction, times, looped in _walk(code):
-            read, written = _traffic(recency, instruction, code.dtype.itemsize)
-            if counting:
-                found[(*shapes[number], read, written)] += times
-                if looped:
-                    found[(TURN, "", (1, 1), "", (), ())] += times
-                    moved = sum(one.step != 0 for one in _operands(code.instructions[number]))
-                    found[(MOVED, "", (1, 1), "", (), ())] += moved * times
+        for block in code.blocks():
+            for number, instruction, times in _walk(code, block):
+                read, written = _traffic(recency, instruction, itemsize)
+                if counting:
+                    found[(*shapes[number], read, written)] += times
+                    if block.count > 1:
+                        found[(TURN, "", (1, 1), "", (), ())] += times
+                        moved = sum(one.step != 0 for one in _operands(code.instructions[number]))
+                        found[(MOVED, "", (1, 1), "", (), ())] += moved * times
+            _skip(recency, code, block, itemsize)
     return [Step(kind, name, sizes, layout, n, *rest) for (kind, name, sizes, layout, *rest), n in found.items()]
 
 
-def _walk(code: Code) -> Iterator[tuple[int, Instruction, int, bool]]:
-    """Every instruction that is run, by its number, with how many runs it stands for, and whether it is in a loop."""
-    for block in code.blocks():
-        plain = block.count == 1 and not block.bound
-        turns = min(block.count, TURNS)
-        for turn in range(turns):
-            times = block.count - turns + 1 if turn == turns - 1 else 1
-            for number in range(block.start, block.stop):
-                one = code.instructions[number]
-                yield number, (one if plain else block.instruction(one, turn)), times, block.count > 1
+def _walk(code: Code, block: Block) -> Iterator[tuple[int, Instruction, int]]:
+    """Every instruction of a block, by its number, with how many runs it stands for."""
+    plain = block.count == 1 and not block.bound
+    turns = min(block.count, TURNS)
+    for turn in range(turns):
+        times = block.count - turns + 1 if turn == turns - 1 else 1
+        for number in range(block.start, block.stop):
+            one = code.instructions[number]
+            yield number, (one if plain else block.instruction(one, turn)), times
+
+
+def _skip(recency: Recency, code: Code, block: Block, itemsize: int) -> None:
+    """Touch what the turns that are not walked would: what moves is elsewhere in each of them, and evicts the rest."""
+    if block.count <= TURNS:
+        return
+    moved = {_place(one): one for number in range(block.start, block.stop)
+             for one in _operands(code.instructions[number]) if one.step}  # fmt: skip
+    for place, one in moved.items():
+        recency.touch(("skipped", place), (block.count - TURNS) * _touched(one) * itemsize)
 
 
 def _traffic(recency: Recency, one: Instruction, itemsize: int) -> tuple[tuple[tuple[int, int], ...], ...]:

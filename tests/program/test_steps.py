@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import autodiff as ad
+from autodiff.program.builder import Builder
+from autodiff.program.program import Program
 from autodiff.program.steps import MOVED, NEAR, TURN, Recency, Step, parts, steps
+from autodiff.program.views import View
 
 places = st.lists(st.tuples(st.integers(0, 6), st.integers(1, 1 << 20)), min_size=1, max_size=60)
 
@@ -70,3 +73,42 @@ def test_rows_are_those_that_the_executor_walks():
     assert all(math.prod(one) in {math.prod(other) for other in sizes["compiled"]} for one in sizes["numpy"])
     assert (1, 300) in sizes["numpy"]  # 50 x 6, in whichever order
     assert np.all([one[0] >= 1 for one in sizes["numpy"] | sizes["compiled"]])
+
+
+@given(st.integers(2, 40), st.integers(1, 8))
+def test_turns_that_are_not_walked_are_counted(turns, kilobytes):
+    """Rows of a matrix are written one a turn; before the next run everything else was used once, each row too."""
+    size = 128 * kilobytes
+    b = Builder(np.dtype(float))
+    given_once, row = b.fixed(np.ones(1 << 14)), b.fixed(np.ones(size))
+    b.write(np.positive, [given_once], b.new((1 << 14,)))
+    with b.loop(turns):
+        out = b.look(b.outside("result", (turns, size)), View((size,), (1,), 0))
+        out.step = size
+        b.write(np.positive, [row], out)
+    (first, *_) = Program.of(b.code, reuse=False).steps()
+    assert first.count == 1
+    assert first.read == ((parts(8 * (2 * (1 << 14) + (1 + turns) * size)), 8 << 14),)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        ["map", "add", [1, 4], "", 1, [[60, 32]]],
+        ["map", "add", [1], "", 1, [], []],
+        ["map", "add", [1, 4], "", 1, [["far", 32]], []],
+        ["map", "add", [1, 4], "", 1, [[60]], []],
+        ["map", "add", [1, 4], "", 1, [[10**6, 32]], []],
+        ["map", "add", [1, 4], "", -1, [], []],
+        ["map", "add", [1, 4], "", float("nan"), [], []],
+        ["map", 3, [1, 4], "", 1, [], []],
+        [[], "add", [1, 4], "", 1, [], []],
+        ["matmul", "matmul", [1, 0, 4, 4], "", 1, [], []],
+        ["matmul", "matmul", [4, 4, 4], "", 1, [], []],
+        "a step",
+        7,
+    ],
+)
+def test_what_is_no_step_is_refused(damaged):
+    with pytest.raises((ValueError, TypeError)):
+        Step.of(damaged)
