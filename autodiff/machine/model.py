@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ GRID = (1, 2, 4, 16, 64, 256)  #: m, k and n of the products that are measured
 LAYOUTS = ("", "a", "b")  #: which of their operands is transposed; both stand for the second
 SINGLE, SMALLEST = "matmul  1 1 1", "matmul  2 2 2"  #: products that are nothing but calls
 KINDS = ("reduce", "select", "gather", "scatter")  #: of instructions, whose times are lines
+MOST = 1e15  #: of seconds or bytes that are believed
 UNKNOWN = "tanh"  #: stands for ufuncs that were not measured
 
 
@@ -103,7 +105,7 @@ class Model:
             return None
         if not all(_usable(data[name]) for name in ("near", "private", "disturbed")) or data["itemsize"] not in (4, 8):
             return None
-        if not {str(name) for name in table} >= REQUIRED or not any(str(name).startswith("read ") for name in table):
+        if not _complete(table):
             return None
         return cls(table, data["near"], data["private"], data["itemsize"], data["disturbed"])
 
@@ -221,13 +223,24 @@ def _between(size: int) -> tuple[int, int, float]:
     return low, high, math.log(size / low) / math.log(high / low)
 
 
+def _complete(table: Mapping[str, float]) -> bool:
+    """Whether a table holds whatever is looked up in it, and products that a logarithm can be taken of."""
+    sets = {name.partition(" ")[2] for name in table if name.startswith("read ")}
+    maps = {name.removesuffix(" call") for name in table if name.startswith("map ") and name.endswith(" call")}
+    needed = REQUIRED | {f"{way} {one}" for way in ("read", "across", "write") for one in sets}
+    if not sets or not all(re.fullmatch("[1-9][0-9]{0,15}", one) for one in sets):
+        return False
+    return table.keys() >= needed | {f"{one} element" for one in maps} and all(table[name] > 0 for name in PRODUCTS)
+
+
 def _usable(number: object) -> bool:
-    return isinstance(number, float | int) and not isinstance(number, bool) and math.isfinite(number) and number >= 0
+    return isinstance(number, float | int) and not isinstance(number, bool) and 0 <= number < MOST
 
 
+PRODUCTS = {f"matmul {layout} {m} {k} {n}" for layout in LAYOUTS for m, k, n in itertools.product(GRID, repeat=3)}
 #: what a table must hold
 REQUIRED = {
     "start", "row", "strided", "reduce outer", "turn", "moved", "mixed", "matmul x",
     *(f"{name} {part}" for name in (*KINDS, f"map {UNKNOWN}", "map multiply") for part in ("call", "element")),
-    *(f"matmul {layout} {m} {k} {n}" for layout in LAYOUTS for m, k, n in itertools.product(GRID, repeat=3)),
+    *PRODUCTS,
 }  # fmt: skip

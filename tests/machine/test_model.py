@@ -118,3 +118,26 @@ def test_caches_are_those_of_the_machine(tmp_path):
     assert read_caches(tmp_path) == (48 << 10, 2 << 20, 1 << 30)
     (tmp_path / "index3" / "size").write_text("broken")
     assert read_caches(tmp_path) == (48 << 10, 2 << 20, 2 << 20)
+
+
+@pytest.mark.parametrize(
+    ("added", "lost"),
+    [
+        ({"matmul  4 4 4": 0.0}, ()),  # it has no logarithm
+        ({"read far": 1e-10}, ()),
+        ({"read ": 1e-10}, ()),
+        ({"read 0": 1e-10, "across 0": 1e-10, "write 0": 1e-10}, ()),
+        ({"start": 10**400}, ()),
+        ({"start": math.nan}, ()),
+        ({"start": -1.0}, ()),
+        ({}, ("write 1048576",)),
+        ({}, ("across 1048576",)),
+        ({}, ("map add element",)),
+        ({}, ("matmul x",)),
+    ],
+)
+def test_a_table_that_nothing_could_be_predicted_from_is_no_model(added, lost):
+    data = model_of().to_dict()
+    assert Model.read(data) is not None
+    data["table"] = {name: value for name, value in (data["table"] | added).items() if name not in lost}
+    assert Model.read(data) is None
