@@ -109,6 +109,8 @@ def products(results: Results, sweep: Sweep, pair: Pair) -> Section | None:
             "by the machine's rates": table["predicted"].map("{:.3g}".format),
         }
     )
+    if table["predicted"].isna().all():  # a run without models
+        shown = shown.drop(columns="by the machine's rates")
     note = (
         f"{first} over {second}, each with the evaluation of f that it needs. Large products run at arithmetic speed, "
         "thin ones wait for memory and small ones for the interpreter, so the time does not follow the count."
@@ -181,7 +183,9 @@ def gains(results: Results, sweep: Sweep) -> Section | None:
         }
     )
     if table["counted"].isna().all():  # other packages' engines, whose operations are not known
-        shown = shown.drop(columns=["by multiplications", "by the machine's rates"])
+        shown = shown.drop(columns="by multiplications")
+    if table["predicted"].isna().all():  # those too, and a run without models
+        shown = shown.drop(columns="by the machine's rates")
     note = f"The time of the best of the other engines over that of {table['engine'].iloc[0]}."
     return Section(f"Gain ({sweep.name})", note, shown)
 

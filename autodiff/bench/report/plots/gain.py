@@ -21,6 +21,7 @@ def draw_gain(figure: Figure, results: Results, sweep: Sweep) -> None:
     look, name = looks(measured)[engine], engine_label(sweep, engine)
     if table["counted"].notna().any():
         gain.plot(table["size"], table["counted"], color=GREY, linestyle="--", label="by multiplications")
+    if table["predicted"].notna().any():
         gain.plot(table["size"], table["predicted"], color=GREY, linestyle=":", label="by this machine's rates")
     gain.plot(table["size"], table["gain"], label=f"{name}, measured", **look.line())
     gain.fill_between(table["size"], table["low"], table["high"], color=look.colour, alpha=0.2)

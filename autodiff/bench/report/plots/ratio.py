@@ -33,7 +33,9 @@ def draw_ratio(figure: Figure, results: Results, sweep: Sweep) -> None:
     for pair, table in tables.items():
         compiled = ", compiled" if pair[0].startswith(COMPILED) else ""
         style = drawn[pair[0]].line() | {"color": GREY if compiled else "black", "marker": "o"}
-        ratio.plot(table["size"], table["predicted"], color=style["color"], linestyle=":", label=f"by rates{compiled}")
+        if table["predicted"].notna().any():
+            by_rates = {"color": style["color"], "linestyle": ":", "label": f"by rates{compiled}"}
+            ratio.plot(table["size"], table["predicted"], **by_rates)
         ratio.plot(table["size"], table["ratio"], label=f"measured{compiled}", **style)
         ratio.fill_between(table["size"], table["low"], table["high"], color=style["color"], alpha=0.2)
     ratio.set_yscale("log")
