@@ -155,12 +155,12 @@ def _quantile_of(ordered: Sequence[float], share: float) -> float:
 
 
 def zero_crossing(x: Sequence[float], y: Sequence[float]) -> float | None:
-    """Where y first changes sign as x grows, by linear interpolation; None if it does not."""
+    """Where y is first 0 as x grows, by linear interpolation; None if it is nowhere."""
     order = np.argsort(x)
     xs, ys = np.asarray(x, float)[order], np.asarray(y, float)[order]
-    for i in range(len(xs) - 1):
+    for i in range(len(xs)):
         if ys[i] == 0:
             return float(xs[i])
-        if ys[i] * ys[i + 1] < 0:
+        if i + 1 < len(xs) and ys[i] * ys[i + 1] < 0:
             return float(xs[i] - ys[i] * (xs[i + 1] - xs[i]) / (ys[i + 1] - ys[i]))
     return None

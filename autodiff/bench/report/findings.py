@@ -1,23 +1,23 @@
-"""What a run says beside who won: growth, crossovers, ratios and gains; each a table with a sentence."""
+"""What a run says beside who won: ratios, gains, predictions, what moved; each a table with a sentence."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from ..ask.names import COMPILED
 from ..ask.sweep import SEEDS, Sweep
-from ..judge.intervals import Ratio, zero_crossing
+from ..judge.intervals import Ratio
 from ..judge.results import Results
 from .constants import constant_sections
 from .costs import costs
+from .crossover import crossover
 from .growth import exponents
+from .pairs import Pair, named, pairs
 from .section import Section, engines_of
 from .seeds import seeds
 from .structure import structure
 from .won import who_won
 
-Pair = tuple[str, str]
 ALONE = (SEEDS, "constants")  #: sweeps in which nobody wins, since every case has one mode
 
 
@@ -35,64 +35,6 @@ def findings(results: Results, sweeps: list[Sweep]) -> list[Section]:
     made += [seeds(results, s) for s in sweeps if s.kind == SEEDS]
     made += [one for s in sweeps if s.kind == "constants" for one in constant_sections(results, s)]
     return [section for section in made if section is not None and not section.table.empty]
-
-
-def log_ratios(results: Results, sweep: Sweep, pair: Pair) -> pd.DataFrame:
-    """log2 of one engine's time over the other's for a sweep over two axes, with its interval."""
-    (y, x), rows, (first, second) = sweep.axes[:2], [], pair
-    for case, own in results.measured(sweep.name).groupby("case", sort=False):
-        ratio = results.ratio(sweep.name, str(case), first, second)
-        if ratio:
-            at = own.iloc[0]
-            rows.append((at[f"key_{y}"], at[f"key_{x}"], *np.log2([ratio.value, ratio.low, ratio.high])))
-    return pd.DataFrame(rows, columns=[y, x, "log2", "low", "high"])
-
-
-def pairs(results: Results, sweep: Sweep) -> list[Pair]:
-    """The engines whose ratio a sweep is about: its first two, and the same two compiled, if it has them."""
-    engines = engines_of(results, sweep)
-    if len(engines) < 2:
-        return []
-    first, second = engines[:2]
-    compiled = COMPILED + first, COMPILED + second
-    return [(first, second), *([compiled] if {*compiled} <= {*engines} else [])]
-
-
-def _name(sweep: Sweep, pair: Pair, title: str = "") -> str:
-    return f"{title or sweep.name}{', compiled' if pair[0].startswith(COMPILED) else ''}"
-
-
-def crossover(results: Results, sweep: Sweep, pair: Pair) -> Section | None:
-    """Where two engines cost the same, for every value of the first axis."""
-    engines = pair
-    (fixed, moving), table = sweep.axes[:2], log_ratios(results, sweep, pair)
-    if table.empty:
-        return None
-    rows, closed, every = [], [], []
-    for at, own in table.groupby(fixed):
-        crossings = [
-            zero_crossing(np.log2(own[moving]).tolist(), own[name].tolist()) for name in ("log2", "low", "high")
-        ]
-        where = [None if c is None else 2**c for c in crossings]
-        if where[0] is None:
-            winner = engines[0] if own["log2"].mean() < 0 else engines[1]
-            rows.append((at, f"not reached: {winner} is faster throughout", "", ""))
-            continue
-        known = [w for w in where if w is not None]
-        every.append(where[0] / float(at))  # type: ignore[arg-type]
-        closed += every[-1:] if len(known) == 3 else []
-        spread = f"[{min(known):.4g}, {max(known):.4g}]" if len(known) == 3 else "open"
-        rows.append((at, f"{where[0]:.4g}", spread, f"{every[-1]:.2f}"))
-    quotients = closed or every  # an open interval may hold no crossing at all
-    names = [fixed, f"{moving} at equal cost", "95 % interval", f"{moving}/{fixed}"]
-    note = f"{engines[0]} and {engines[1]} do not cost the same anywhere in this sweep."
-    if quotients:
-        note = (
-            f"{engines[0]} and {engines[1]} cost the same at {moving}/{fixed} = {np.median(quotients):.2f} (median; "
-            f"{min(quotients):.2f} to {max(quotients):.2f} over the rows that surely cross)"
-        )
-        note += "; counting multiplications says 1." if {fixed, moving} == {"n", "m"} else "."
-    return Section(f"Crossover ({_name(sweep, pair)})", note, pd.DataFrame(rows, columns=names))
 
 
 def products(results: Results, sweep: Sweep, pair: Pair) -> Section | None:
@@ -115,7 +57,7 @@ def products(results: Results, sweep: Sweep, pair: Pair) -> Section | None:
         f"{first} over {second}, each with the evaluation of f that it needs. Large products run at arithmetic speed, "
         "thin ones wait for memory and small ones for the interpreter, so the time does not follow the count."
     )
-    return Section(f"Ratio ({_name(sweep, pair, sweep.title)})", note, shown)
+    return Section(f"Ratio ({named(sweep, pair, sweep.title)})", note, shown)
 
 
 def ratio_table(results: Results, sweep: Sweep, pair: Pair) -> pd.DataFrame:

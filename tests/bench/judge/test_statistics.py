@@ -158,7 +158,16 @@ def test_outliers_are_far_above_their_own_pass():
 
 @pytest.mark.parametrize(
     ("x", "y", "expected"),
-    [([0, 1, 2], [-1, 1, 3], 0.5), ([2, 1, 0], [3, 1, -1], 0.5), ([0, 1], [1, 2], None), ([0, 1, 2], [1, 0, -1], 1.0)],
+    [
+        ([0, 1, 2], [-1, 1, 3], 0.5),
+        ([2, 1, 0], [3, 1, -1], 0.5),
+        ([0, 1], [1, 2], None),
+        ([0, 1, 2], [1, 0, -1], 1.0),
+        ([0, 1, 2], [2, 1, 0], 2.0),
+        ([1], [0], 1.0),
+        ([0, 1, 2], [1, math.nan, -1], None),
+        ([], [], None),
+    ],
 )
 def test_zero_crossing(x, y, expected):
     assert zero_crossing(x, y) == expected

@@ -1,14 +1,14 @@
 """What a run says about rivals, rules, noise and growth, from records that are made up for the purpose."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import request_of
+from made_up import results_of
 
-import autodiff as ad
 from autodiff.bench.ask.files import parse
 from autodiff.bench.ask.tasks import asked, tasks
 from autodiff.bench.judge.columns import CONSTANTS
@@ -22,30 +22,6 @@ from autodiff.bench.report.growth import exponents
 from autodiff.bench.report.report import _passes
 from autodiff.bench.report.tables import write_tables
 from autodiff.bench.run.conditions import conclude
-
-
-def results_of(sweep, seconds, passes=3, prepare=None, work=False):
-    """Results in which ``seconds(engine, number, **keywords)`` is what a call took; with its real work if asked for."""
-    found = []
-    request = request_of(sweep)
-    for task in (task for task in tasks(request) if task.of):
-        for number in range(1, passes + 1):
-            took = seconds(task.engine, number, **task.of.keys)
-            if took is None:
-                continue
-            made = replace(
-                begun(task, number, 1), dtype="float64", seconds=[took] * 5, rounds=5, iterations=1, min_s=took,
-                median_s=took, mean_s=took, stddev_s=0.0, iqr_s=0.0, prepare_s=(prepare or {}).get(task.engine, 0.0),
-            )  # fmt: skip
-            if work:
-                engine = ad.engine(
-                    {"value": "reverse", "compiled-value": "compiled-reverse"}.get(task.engine, task.engine)
-                )
-                run = engine.layout(task.of.network(), made.wrt, operation=made.operation, seeds=task.of.seeds)
-                made = replace(made, work=asdict(run.work), executor=run.engine.executor)
-            found.append(made)
-    return Results(asked(request), found)
-
 
 RIVALS = {
     "name": "rivals", "problem": "mlp", "plot": "peers", "engines": ["forward", "reverse", "forward@b", "reverse@b"],

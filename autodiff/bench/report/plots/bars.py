@@ -9,13 +9,11 @@ from ....text import seconds_text
 from ...ask.sweep import Sweep
 from ...judge.results import Results
 from ..section import engines_of
-from .style import GREY, looks, words
-
-CHEAP_GRADIENT = 5.0  # Griewank & Walther, Evaluating Derivatives, section 3.3: a gradient costs at most 5 evaluations
+from .style import looks, words
 
 
 def draw_bars(figure: Figure, results: Results, sweep: Sweep) -> None:
-    """Cost ratios on a logarithmic axis, with the bound that holds for every reverse-mode gradient."""
+    """Cost ratios on a logarithmic axis, with the times beside them."""
     measured = results.measured(sweep.name).dropna(subset=["cost_ratio"])
     if measured.empty:
         return
@@ -39,8 +37,6 @@ def draw_bars(figure: Figure, results: Results, sweep: Sweep) -> None:
                 ratio * 1.08, place, f"{_number(ratio)}  ({seconds_text(seconds)})", va="center", fontsize=9
             )
             text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.0})
-    label = "bound of a reverse-mode gradient"
-    axes.axvline(CHEAP_GRADIENT, color=GREY, linestyle="--", linewidth=1.2, label=label, zorder=0)
     axes.set_xscale("log")
     axes.set_xlim(min(0.8, measured["cost_ratio"].min()), measured["cost_ratio"].max() * 8)
     labels = []

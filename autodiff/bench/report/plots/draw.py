@@ -7,7 +7,9 @@ from pathlib import Path
 
 from ...ask.sweep import Sweep
 from ...judge.results import Results
-from ..findings import Pair, gain_table, log_ratios, pairs, ratio_table
+from ..crossover import log_ratios
+from ..findings import gain_table, ratio_table
+from ..pairs import Pair, pairs
 from ..rivals import relative
 from .bars import draw_bars
 from .constants import draw_constants

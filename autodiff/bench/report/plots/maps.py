@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ...ask.names import COMPILED
 from ...ask.sweep import Sweep
 from ...judge.results import Results
-from ..findings import Pair, log_ratios, pairs
+from ..crossover import log_ratios
+from ..pairs import Pair, pairs
 from .curves import axis_label
 from .style import looks, words
 
@@ -71,11 +72,10 @@ def _panel(axes: Axes, results: Results, sweep: Sweep, pair: Pair, limit: float)
         text = axes.text(column - 0.45, row + 0.42, label, ha="left", va="top", color=ink, fontsize=9)
         text.set_path_effects([withStroke(linewidth=2.5, foreground=mesh.to_rgba(value))])
         text.set_zorder(5)
-    if min(values.shape) > 1 and np.nanmin(values) < 0 < np.nanmax(values):
-        smooth = _undecided_by_neighbours(values, low.to_numpy(float), high.to_numpy(float), undecided)
-        axes.contour(smooth, levels=[0.0], colors="black", linewidths=2)
-        axes.plot([], [], color="black", linewidth=2, label="measured: equal cost")
-    _diagonal(axes, grid)
+    smooth = _undecided_by_neighbours(values, low.to_numpy(float), high.to_numpy(float), undecided)
+    _equal_cost(axes, smooth, "measured: equal cost", linewidth=2)
+    counted = table.pivot(index=x, columns=y, values="counted").to_numpy(float)
+    _equal_cost(axes, counted, "by counted operations: equal cost", linestyle="--", linewidth=1.2)
     axes.set_xticks(range(grid.shape[1]), [f"{v:g}" for v in grid.columns])
     axes.set_yticks(range(grid.shape[0]), [f"{v:g}" for v in grid.index])
     axes.set_xlabel(axis_label(sweep, y))
@@ -84,6 +84,14 @@ def _panel(axes: Axes, results: Results, sweep: Sweep, pair: Pair, limit: float)
     if values.size <= MOST and undecided.any():
         axes.plot([], [], linestyle="none", label="~ undecided")
     return mesh
+
+
+def _equal_cost(axes: Axes, values: Floats, label: str, linewidth: float, linestyle: str = "-") -> None:
+    """The line along which a grid of logarithms is 0, if it is drawn over two axes and takes both signs."""
+    known = values[~np.isnan(values)]
+    if min(values.shape) > 1 and known.size and known.min() < 0 < known.max():
+        axes.contour(values, levels=[0.0], colors="black", linewidths=linewidth, linestyles=linestyle)
+        axes.plot([], [], color="black", linewidth=linewidth, linestyle=linestyle, label=label)
 
 
 def _undecided_by_neighbours(values: Floats, low: Floats, high: Floats, undecided: NDArray[np.bool_]) -> Floats:
@@ -96,17 +104,3 @@ def _undecided_by_neighbours(values: Floats, low: Floats, high: Floats, undecide
     known = ~np.isnan(around)
     mean = np.where(known, around, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     return np.where(undecided, np.clip(mean, low, high), values)
-
-
-def _diagonal(axes: object, grid: object) -> None:
-    """The line where both axes are equal, placed on the logarithmic grid of the cells."""
-    columns, rows = (np.log2(np.asarray(index, float)) for index in (grid.columns, grid.index))  # type: ignore[attr-defined]
-    low, high = max(columns[0], rows[0]), min(columns[-1], rows[-1])
-    if low >= high:
-        return
-    ends = np.array([low, high])
-    places = [np.interp(ends, index, np.arange(index.size)) for index in (columns, rows)]
-    if {grid.columns.name, grid.index.name} != {"n", "m"}:  # type: ignore[attr-defined]
-        return
-    names = f"{grid.columns.name} = {grid.index.name}"  # type: ignore[attr-defined]
-    axes.plot(*places, color="black", linestyle="--", linewidth=1.2, label=f"by multiplications: {names}")  # type: ignore[attr-defined]

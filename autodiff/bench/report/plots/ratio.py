@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from ...ask.names import COMPILED
 from ...ask.sweep import Sweep
 from ...judge.results import Results
-from ..findings import pairs, ratio_table
+from ..findings import ratio_table
+from ..pairs import pairs
 from .curves import axis_label, engine_label
 from .style import GREY, looks, seconds_axis, size_axis, words
 
