@@ -9,7 +9,7 @@ import pandas as pd
 
 from ...text import seconds_text
 from ..ask.sweep import Sweep
-from ..judge.intervals import Ratio, interval
+from ..judge.intervals import FEWEST_CASES, Ratio, over_cases
 from ..judge.results import Results
 from .section import Section, engines_of
 
@@ -24,12 +24,12 @@ NOTES = {
 def relative(results: Results, sweep: Sweep) -> pd.DataFrame:
     """Times over that of the fastest, a row for every mode, case and rival, in every case with two rivals or more.
 
-    Columns: mode, case, rival (an engine, or for "best" a family), engine, ratio, low, high, and ``passes``, the ratio
-    of every pass.
+    Columns: mode, case, width, rival (an engine, or for "best" a family), engine, ratio, low, high, and ``passes``, the
+    ratio of every pass.
     """
     rows = []
     for case, own in results.measured(sweep.name).groupby("case", sort=False):
-        times = dict(zip(own["engine"], own["median_s"], strict=True))
+        times, width = dict(zip(own["engine"], own["median_s"], strict=True)), int(own.iloc[0]["width"])
         for mode, rivals in _rivals(own).items():
             if len(rivals) < 2:
                 continue
@@ -38,8 +38,8 @@ def relative(results: Results, sweep: Sweep) -> pd.DataFrame:
                 ratio = results.ratio(sweep.name, str(case), engine, fastest)
                 if ratio is not None:
                     each = results.pass_ratios(sweep.name, str(case), engine, fastest)
-                    rows.append((mode, case, rival, engine, ratio.value, ratio.low, ratio.high, each))
-    return pd.DataFrame(rows, columns=["mode", "case", "rival", "engine", "ratio", "low", "high", "passes"])
+                    rows.append((mode, case, width, rival, engine, ratio.value, ratio.low, ratio.high, each))
+    return pd.DataFrame(rows, columns=["mode", "case", "width", "rival", "engine", "ratio", "low", "high", "passes"])
 
 
 def _rivals(case: pd.DataFrame) -> dict[str, dict[str, str]]:
@@ -53,18 +53,15 @@ def _rivals(case: pd.DataFrame) -> dict[str, dict[str, str]]:
 
 
 def geometric_mean(table: pd.DataFrame) -> Ratio:
-    """Over the cases of one rival, of their ratios; its interval is that of the passes' own geometric means."""
+    """Over the cases of one rival, of their ratios; its interval resamples the cases, and of each its passes."""
     value = float(np.exp(np.log(table["ratio"]).mean()))
-    shared = set.intersection(*(set(each) for each in table["passes"]))
-    means = [math.exp(float(np.mean([math.log(each[i]) for each in table["passes"]]))) for i in sorted(shared)]
-    low, high = interval(means) if means else (math.nan, math.nan)
+    low, high = over_cases([list(each.values()) for each in table["passes"]])
     return Ratio(value, min(low, value), max(high, value))
 
 
 def standings(results: Results, sweep: Sweep) -> list[Section]:
-    """A section for every mode: who is how far behind the fastest, over all cases, and case by case."""
+    """A section for every mode: who is how far behind the fastest, over all cases, by width, and case by case."""
     table, made = relative(results, sweep), []
-    cases = len(set(results.measured(sweep.name)["case"]))
     for mode in MODES:
         own = table[table["mode"] == mode]
         if own.empty:
@@ -77,22 +74,64 @@ def standings(results: Results, sweep: Sweep) -> list[Section]:
                 (mean.value, rival, str(mean), f"{wins} of {len(mine)}", f"{worst['ratio']:.3g}", worst["case"])
             )
         rows.sort()
-        shown = pd.DataFrame(
-            [row[1:] for row in rows],
-            columns=[
-                "package" if mode == "best" else "engine",
-                "times the fastest",
-                "fastest in",
-                "at worst",
-                "in case",
-            ],
-        )
+        names = [_who(mode), "times the fastest", "fastest in", "at worst", "in case"]
+        shown = pd.DataFrame([row[1:] for row in rows], columns=names)
         note = (
-            f"{NOTES[mode]}: the time over that of the fastest, as the geometric mean over the cases that each of them "
-            f"could do (of {cases}); ratios are taken pass by pass."
+            f"{NOTES[mode]}: the time over that of the fastest, as the geometric mean {on_networks(own)}, over those "
+            f"of them that each could do. {COVERS}"
         )
-        made += [Section(f"Rivals, {mode} ({sweep.name})", note, shown), _case_by_case(sweep, mode, own)]
+        made.append(Section(f"Rivals, {mode} ({sweep.name})", note, shown))
+        made += [one for one in (by_width(sweep, mode, own), _case_by_case(sweep, mode, own)) if one is not None]
     return made
+
+
+COVERS = (
+    "The 95 % intervals resample the networks, and of each its passes: they cover which networks of this kind were "
+    f"chosen, and noise; of few networks they are too narrow, and of fewer than {FEWEST_CASES} there are none."
+)
+
+
+def _who(mode: str) -> str:
+    return "package" if mode == "best" else "engine"
+
+
+def on_networks(table: pd.DataFrame) -> str:
+    """What a mean is over: ``on these 29 networks``."""
+    count = table["case"].nunique()
+    return f"on these {count} networks" if count > 1 else "on this one network"
+
+
+WIDTHS = {32: "up to 32", 256: "33 to 256", math.inf: "above 256"}  #: classes of widths, by the widest of each
+
+
+def _width_class(width: int) -> str:
+    return next(name for widest, name in WIDTHS.items() if width <= widest)
+
+
+def by_width(sweep: Sweep, mode: str, own: pd.DataFrame) -> Section | None:
+    """The geometric means by the widths of the networks; None where all are of one class."""
+    classes = own["width"].map(_width_class)
+    if classes.nunique() < 2:
+        return None
+    groups = {name: own[classes == name] for name in WIDTHS.values()}
+    groups = {f"width {name} ({group['case'].nunique()})": group for name, group in groups.items() if len(group)}
+    rows = [
+        (rival, *(_mean_text(group[group["rival"] == rival], group) for group in groups.values()))
+        for rival in sorted(own["rival"].unique(), key=lambda rival: geometric_mean(own[own["rival"] == rival]).value)
+    ]
+    note = (
+        "The same geometric means by the width of the networks, in elements of the widest value between two layers; in "
+        "parentheses how many networks a mean is over."
+    )
+    return Section(f"Rivals, {mode}, by width ({sweep.name})", note, pd.DataFrame(rows, columns=[_who(mode), *groups]))
+
+
+def _mean_text(mine: pd.DataFrame, group: pd.DataFrame) -> str:
+    """A mean, with its number of cases where it is not that of its class."""
+    if mine.empty:
+        return "-"
+    fewer = f" ({len(mine)})" if len(mine) < group["case"].nunique() else ""
+    return f"{geometric_mean(mine)}{fewer}"
 
 
 def _case_by_case(sweep: Sweep, mode: str, own: pd.DataFrame) -> Section:

@@ -79,7 +79,7 @@ def rules_of_thumb(table: pd.DataFrame) -> Section | None:
     names = ["sweep", "rule", "forward where", "surely wrong in", "mean regret", "worst", "in case"]
     note = (
         "The mode that each published rule picks: its time over the better mode's (1: right), as the geometric mean "
-        "over the cases and at worst; mixed is the plan that is chosen here by predicted time, and may beat both. "
-        "Case by case in rules.csv."
+        "on the networks of this sweep and at worst; mixed is the plan that is chosen here by predicted time, and may "
+        "beat both. Case by case in rules.csv."
     )
     return Section("Rules of thumb", note, pd.DataFrame(rows, columns=names))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodiff.bench.judge.intervals import Drift, drift, interval, outliers, paired_ratio, zero_crossing
+from autodiff.bench.judge.intervals import Drift, drift, interval, outliers, over_cases, paired_ratio, zero_crossing
 from autodiff.program.count import Work, passes, product
 from autodiff.text import seconds_text
 
@@ -154,6 +154,39 @@ def test_outliers_are_far_above_their_own_pass():
     assert outliers({1: [*calm * 5, 0.01]}) == 0, "too fast is no disturbance"
     assert math.isnan(outliers({1: []}))
     assert outliers(noisy([1, 2, 3])) == 0
+
+
+CASES = st.lists(st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=4), min_size=4, max_size=12)
+
+
+@given(CASES, st.floats(1e-3, 1e3))
+def test_an_interval_over_cases_lies_within_them_and_scales(cases, factor):
+    low, high = over_cases(cases)
+    values = [value for case in cases for value in case]
+    assert min(values) * (1 - 1e-9) <= low <= high <= max(values) * (1 + 1e-9)
+    assert over_cases([[factor * value for value in case] for case in cases]) == pytest.approx(
+        (factor * low, factor * high)
+    )
+
+
+def test_an_interval_over_cases_covers_cases_and_passes():
+    """Wider than that of the passes where cases differ, and not a point where only passes do."""
+    apart = [[size * noise for noise in (0.99, 1.0, 1.01)] for size in (1.0, 2.0, 4.0, 8.0, 16.0)]
+    low, high = over_cases(apart)
+    assert low < 2.5 < 4.0 < 6.5 < high
+    low, high = over_cases([[1.0, 2.0, 4.0]] * 8)
+    assert 1.0 < low < 2.0 < high < 4.0
+    assert over_cases([[3.0]] * 4) == pytest.approx((3.0, 3.0))
+    assert all(map(math.isnan, over_cases([[3.0, 4.0]] * 3)))
+
+
+def test_an_interval_over_cases_holds_what_its_table_says():
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(200):
+        cases = np.exp(rng.normal(0.0, 0.7, (12, 1)) + rng.normal(0.0, 0.03, (12, 3)))
+        low, high = over_cases(cases.tolist())
+        held += low <= 1.0 <= high
+    assert 0.92 - 3 * 0.019 < held / 200 < 0.92 + 3 * 0.019
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,32 @@ def test_rivals_are_compared_within_their_mode():
     assert sections[0].table["fastest in"].tolist() == ["4 of 4", "0 of 4"]
 
 
+def test_means_say_what_they_are_over():
+    """How many networks, those of a class of widths, and an interval that holds the cases' differences."""
+    sweep = parse(RIVALS | {"grid": {"n": [2, 4, 8, 16, 32], "m": 1, "depth": 2, "width": [16, 32, 64, 512]}}, "x")
+
+    def seconds(engine, number, n, width, **_):
+        if engine == "forward@b" and width == 512 and n > 8:
+            return None
+        return 1e-6 * n * ({16: 2, 32: 2, 64: n, 512: 8}[width] if engine == "forward@b" else 1)
+
+    results = results_of(sweep, seconds)
+    table = rivals.relative(results, sweep)
+    own = table[table["mode"] == "forward"]
+    mean = rivals.geometric_mean(own[own["rival"] == "forward@b"])
+    assert mean.low < 3.5 < mean.value < 5.0 < mean.high
+    by_width = rivals.by_width(sweep, "forward", own).table.set_index("engine")
+    assert list(by_width) == ["width up to 32 (10)", "width 33 to 256 (5)", "width above 256 (3)"]
+    assert by_width.loc["forward"].tolist() == ["1.00 [1.00, 1.00]", "1.00 [1.00, 1.00]", "1.00"]
+    narrow, middle, wide = by_width.loc["forward@b"]
+    assert (narrow, wide) == ("2.00 [2.00, 2.00]", "8.00")
+    assert middle.startswith("8.00 [")
+    assert rivals.by_width(sweep, "forward", own.assign(width=8)) is None
+    section = rivals.standings(results, sweep)[0]
+    assert "on these 18 networks" in section.note
+    assert "resample the networks" in section.note
+
+
 def test_what_was_not_measured_is_left_out_of_the_mean():
     sweep = parse(RIVALS, "x")
     results = results_of(

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ...ask.sweep import Sweep
 from ...judge.results import Results
-from ..rivals import MODES, geometric_mean, relative
+from ..rivals import MODES, geometric_mean, on_networks, relative
 from .style import GREY, looks, package_colour, words
 
 TITLES = {"forward": "Forward mode", "reverse": "Reverse mode", "best": "Best of each package"}
@@ -23,8 +23,13 @@ def draw_rivals(figure: Figure, results: Results, sweep: Sweep) -> None:
     panels = figure.subplots(len(modes), 1, squeeze=False, sharex=True, height_ratios=_heights(table, modes))[:, 0]
     for axes, mode in zip(panels, modes, strict=True):
         _panel(axes, table[table["mode"] == mode], mode, packages)
-    panels[-1].set_xlabel("time over the fastest's; dots are cases, diamonds geometric means with 95 % intervals")
-    figure.suptitle(words(sweep.heading), fontsize=12, x=0.01, ha="left", fontweight="bold")
+    panels[-1].set_xlabel(
+        "time over the fastest's; dots are networks, diamonds geometric means with 95 % intervals that resample both "
+        "networks and passes",
+        fontsize=9,
+    )
+    heading = f"{sweep.heading}: {on_networks(table)}"
+    figure.suptitle(words(heading), fontsize=12, x=0.01, ha="left", fontweight="bold")
 
 
 def _heights(table: pd.DataFrame, modes: list[str]) -> list[int]:
@@ -42,7 +47,7 @@ def _panel(axes: Axes, own: pd.DataFrame, mode: str, packages: dict[str, str]) -
         low, high = (mean.value if np.isnan(end) else end for end in (mean.low, mean.high))
         axes.plot([low, high], [place, place], color="black", linewidth=1.5)
         axes.plot([mean.value], [place], marker="D", color=shade, markeredgecolor="black", markersize=7)
-        text = f"{mean.value:.3g}  ({len(mine)} cases)"
+        text = f"{mean.value:.3g}  (on {len(mine)})"
         axes.annotate(
             text, (1, place), xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
             va="center", fontsize=8,
