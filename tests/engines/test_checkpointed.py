@@ -1,6 +1,7 @@
 """Checkpointed reverse mode: revolve's schedule, reverse's results, and the memory that was promised."""
 
 import contextlib
+import functools
 import gc
 import itertools
 import time
@@ -26,10 +27,11 @@ LAYERS, CHECKPOINTS = 60, 12
 CompiledCheckpointed = compiled(ReverseCheckpointed)
 
 
-def optimum():
+@functools.cache
+def optimum(most_layers=LAYERS, most_checkpoints=CHECKPOINTS):
     """Least (advances, stores) by dynamic programming over all cuts, [layers, checkpoints]."""
-    best = {(1, s): (0, 0) for s in range(CHECKPOINTS + 1)}
-    for s, l in itertools.product(range(1, CHECKPOINTS + 1), range(2, LAYERS + 1)):  # noqa: E741
+    best = {(1, s): (0, 0) for s in range(most_checkpoints + 1)}
+    for s, l in itertools.product(range(1, most_checkpoints + 1), range(2, most_layers + 1)):  # noqa: E741
         cuts = []
         for k in range(1, l):
             if (l - k, s - 1) in best:
@@ -199,6 +201,20 @@ def test_evaluations_are_the_optimum(depth, wrt):
     for checkpoints in (*range(1, 7), 39):
         run = ReverseCheckpointed(checkpoints).layout(network, wrt)
         assert evaluations(run, np.tanh) == advances(depth, checkpoints) + depth
+
+
+@pytest.mark.parametrize("engine", [ReverseCheckpointed, CompiledCheckpointed])
+@pytest.mark.parametrize("checkpoints", [1, 2, 4, 8, 16, 32])
+def test_the_optimum_of_128_layers(checkpoints, engine):
+    """Of the program that is run, of the closed form, and of dynamic programming over all cuts."""
+    run = engine(checkpoints).layout(dense([4] * 129), operation="vjp")
+    assert evaluations(run, np.tanh) == 128 + advances(128, checkpoints) == 128 + optimum(128, 32)[128, checkpoints][0]
+
+
+@given(st.integers(1, 40), st.integers(1, CHECKPOINTS))
+def test_programs_do_the_fewest_evaluations(depth, checkpoints):
+    run = ReverseCheckpointed(checkpoints).layout(dense([3] * (depth + 1)), operation="vjp")
+    assert evaluations(run, np.tanh) == depth + optimum()[depth, checkpoints][0]
 
 
 def test_what_is_called_again_is_written_once():

@@ -23,6 +23,7 @@ from ...text import tame
 
 Scalar = StrictInt | StrictFloat | StrictStr
 Grid = dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]]
+Plot = Literal["curves", "map", "ratio", "bars", "gain", "tradeoff", "checkpoints", "peers", "seeds", "constants"]
 Effort = Literal["quick", "default", "full"]
 TAKEN = ("results", "passes", "rules")  #: names of a run's own tables; a sweep's is named after it
 SEEDED = ("jvp", "vjp")
@@ -145,10 +146,11 @@ class Sweep(BaseModel):
     """A named set of series, and how to draw it.
 
     ``plot`` is "curves" (one list in the grid), "map" (two), "ratio" (the first two engines, measured beside
-    predicted), "gain" (the last engine against the best of the others), "tradeoff" (time against peak bytes), "peers"
-    (every engine against the fastest of its mode), "seeds" (time per seed against a list of them), "constants" (layer
-    by layer and size by size, what a derivative costs over f, counted and timed) or "bars" (no list); left out, it
-    follows from the number of lists.
+    predicted), "gain" (the last engine against the best of the others), "tradeoff" (time against peak bytes),
+    "checkpoints" (one case; time, counted evaluations and peak bytes against the engines' checkpoints), "peers" (every
+    engine against the fastest of its mode), "seeds" (time per seed against a list of them), "constants" (layer by layer
+    and size by size, what a derivative costs over f, counted and timed) or "bars" (no list); left out, it follows from
+    the number of lists.
     ``memory`` adds a panel of peak bytes to curves. ``labels`` name axes and engines in it.
     ``timeout`` are the seconds after which one of its measurements is stopped. A shipped sweep that is ``on_request``
     only runs when it is named.
@@ -158,7 +160,7 @@ class Sweep(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=60)]
     title: str = ""
-    plot: Literal["curves", "map", "ratio", "bars", "gain", "tradeoff", "peers", "seeds", "constants"] | None = None
+    plot: Plot | None = None
     memory: bool = False
     labels: dict[str, str] = {}
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
@@ -193,7 +195,10 @@ class Sweep(BaseModel):
             raise InputError("plot 'seeds' needs a list of seeds in every series, and no other; let points differ")
         if self.plot == "constants" and any(series.axes != ["layer", "elements"] for series in self.series):
             raise InputError("plot 'constants' needs lists of layer and elements in every series, and no other")
-        needed = {None: None, "bars": None, "peers": None, SEEDS: None, "constants": None, "map": 2}.get(self.plot, 1)
+        if self.plot == "checkpoints" and any(len(self.cases(effort)) > 1 for effort in EFFORTS):
+            raise InputError("plot 'checkpoints' needs one case: its engines differ, in their checkpoints")
+        free = (None, "bars", "peers", "checkpoints", SEEDS, "constants")
+        needed = None if self.plot in free else 2 if self.plot == "map" else 1
         if needed is not None and (len(self.axes) != needed or len(self.series) > 1 or not self.series[0].numeric):
             lists = "two lists" if needed == 2 else "one list"
             raise InputError(f"plot {self.plot!r} needs one series, and a grid with {lists} of numbers above 0")

@@ -8,6 +8,7 @@ import pandas as pd
 from ..ask.sweep import SEEDS, Sweep
 from ..judge.intervals import Ratio
 from ..judge.results import Results
+from .checkpoints import checkpointing
 from .constants import constant_sections
 from .costs import costs
 from .crossover import crossover
@@ -34,6 +35,7 @@ def findings(results: Results, sweeps: list[Sweep]) -> list[Section]:
     made += [gains(results, s) for s in sweeps if s.kind == "gain"]
     made += [seeds(results, s) for s in sweeps if s.kind == SEEDS]
     made += [one for s in sweeps if s.kind == "constants" for one in constant_sections(results, s)]
+    made += [checkpointing(results, s) for s in sweeps if s.kind == "checkpoints"]
     return [section for section in made if section is not None and not section.table.empty]
 
 

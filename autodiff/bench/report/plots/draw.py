@@ -7,11 +7,13 @@ from pathlib import Path
 
 from ...ask.sweep import Sweep
 from ...judge.results import Results
+from ..checkpoints import checkpoint_table
 from ..crossover import log_ratios
 from ..findings import gain_table, ratio_table
 from ..pairs import Pair, pairs
 from ..rivals import relative
 from .bars import draw_bars
+from .checkpoints import draw_checkpoints
 from .constants import draw_constants
 from .curves import draw_curves
 from .gain import draw_gain
@@ -24,6 +26,7 @@ from .tradeoff import draw_tradeoff
 
 DRAWERS = {
     "bars": draw_bars,
+    "checkpoints": draw_checkpoints,
     "constants": draw_constants,
     "curves": draw_curves,
     "gain": draw_gain,
@@ -33,7 +36,7 @@ DRAWERS = {
     "seeds": draw_seeds,
     "tradeoff": draw_tradeoff,
 }
-WIDE = ("constants", "gain", "peers", "ratio", "seeds", "tradeoff")
+WIDE = ("checkpoints", "constants", "gain", "peers", "ratio", "seeds", "tradeoff")
 HEIGHTS = {"constants": 9.0, "map": 5.2, "peers": 8.0, "seeds": 6.4}  #: inches; others are 4.4 high
 
 
@@ -63,7 +66,7 @@ def enough(results: Results, sweep: Sweep) -> bool:
         return False
     if sweep.kind in ("map", "ratio"):
         return bool(drawn_pairs(results, sweep))
-    compared = {"gain": gain_table, "peers": relative}.get(sweep.kind)
+    compared = {"checkpoints": checkpoint_table, "gain": gain_table, "peers": relative}.get(sweep.kind)
     return compared is None or not compared(results, sweep).empty
 
 
