@@ -9,6 +9,7 @@ VALUES = {"numpy": VALUE, "compiled": f"compiled-{VALUE}"}
 PRODUCTS = {"numpy": "products", "compiled": "compiled-products"}
 STANDING = (*VALUES.values(), *PRODUCTS.values())  #: all of these, which are no engines
 AGAIN = "@again"  #: marks the second of two measurements of the same engine, in a process of its own
+FLOOR = "@identity"  #: begins the case under which the floors of engines are kept
 SEEDS = {"input": 1, "verification": 2, "jvp and vjp": 3}  #: of every random number in a measurement
 OURS = "numpy"  #: the family of this package's engines, in whose process f and the machine are measured too
 MACHINE = "@machine"  #: the sweep under which the records of the machine's rates are kept

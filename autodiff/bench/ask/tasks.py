@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...engines import engine as find_engine
 from ...machine.kernels import WRITERS, cannot_run
 from ...machine.rates import EXECUTORS, PRECISIONS
+from .floors import floor_of, floors
 from .names import AGAIN, COMPILED, MACHINE, MODEL, OURS, PRODUCTS, VALUES
 from .request import Request
 from .sweep import SEEDS, Case
@@ -77,9 +78,9 @@ def precisions_of(cases: Iterable[Case]) -> list[str]:
 def tasks(request: Request, number: int = 1) -> list[Task]:
     """Every measurement of a pass: the machine's own kernels, then case by case f itself and each of its engines.
 
-    Where seeds are an axis, the bare matrix products come beside f.
-
-    The engines of a case change their order from pass to pass, so that being first or last favours none.
+    Before the first case of a sweep come its engines' floors, where it has them; where seeds are an axis, the bare
+    matrix products come beside f. The engines of a case change their order from pass to pass, so that being first or
+    last favours none.
 
     Raises:
         AutodiffError: an engine that there is not.
@@ -91,11 +92,19 @@ def tasks(request: Request, number: int = 1) -> list[Task]:
     executors = executors_of(families) | {"numpy"}
     machine = kernels_of(executors) + models_of(executors, precisions_of(case for case, _ in cases.values()))
     found = [Task(MACHINE, precision, kernel, OURS, None) for kernel, precision in machine]
+    first = {sweep.name: floors(sweep, request.engines) for sweep in request.sweeps}
     for case, engines in cases.values():
+        for floor in first.pop(case.sweep, []):
+            found += _ordered(floor, floor_of(floor.series.operation), floor.series.engines, families, number)
         known = executors_of(engines) | {"numpy"}
         others = [name for executor, name in VALUES.items() if executor in known]
         if case.series.axes == [SEEDS]:
             others.append(PRODUCTS["compiled" if "compiled" in known else "numpy"])
-        own = [Task(case.sweep, case.name, name, families.get(name, OURS), case) for name in [*others, *engines]]
-        found += own if number % 2 else own[::-1]
+        found += _ordered(case, case.name, [*others, *engines], families, number)
     return found
+
+
+def _ordered(case: Case, name: str, engines: Sequence[str], families: Mapping[str, str], number: int) -> list[Task]:
+    """The tasks of a case in a pass."""
+    own = [Task(case.sweep, name, engine, families.get(engine, OURS), case) for engine in engines]
+    return own if number % 2 else own[::-1]

@@ -66,6 +66,7 @@ COSTS = {
     "ci_low_s": Column("seconds", "lower end of the 95 % interval of the time, from pass to pass; empty for one pass"),
     "ci_high_s": Column("seconds", "its upper end"),
     "value_s": Column("seconds", "one evaluation of f, run by the same executor"),
+    "floor_s": Column("seconds", "what the engine takes on the identity of one element; of sweeps against peers alone"),
     "cost_ratio": Column("number", "the time in evaluations of f, median over the passes"),
     "predicted_cost": Column("number", "the same by counts and the machine's rates"),
     "counted_cost": Column("number", "counted operations over those of f, a multiply-add as two"),
@@ -160,7 +161,8 @@ CONSTANTS = {
 FILES = {
     "results.csv": ("A row per case and engine.", RESULTS),
     "passes.csv": (
-        "A row per case, engine and pass; the evaluation of f is the engine value, bare matrix products are products.",
+        "A row per case, engine and pass; the evaluation of f is the engine value, bare matrix products are products, "
+        "floors are the case @identity.",
         PASS,
     ),
     "SWEEP.csv": ("Who won: a file per sweep, a row per case.", WON),

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ...program.count import Work
 from ...text import tame
+from ..ask.floors import floor_of
 from ..ask.names import AGAIN, MACHINE, VALUES
 from ..ask.sweep import Case
 from ..records.rates import models_of, steps_of
@@ -79,6 +80,13 @@ class Results:
         """The same, of every pass."""
         return pass_ratios(self.medians(sweep, case, above), self.medians(sweep, case, below))
 
+    def floors(self, sweep: str, operation: str, engine: str) -> dict[int, float]:
+        """What the engine takes to be called, in every pass; nothing where that was not measured.
+
+        See :mod:`autodiff.bench.ask.floors`.
+        """
+        return self.medians(sweep, floor_of(operation), engine.removesuffix(AGAIN))
+
     def work(self, sweep: str, case: str, engine: str) -> Work:
         """The counted work of one call; nothing where it was not measured."""
         records = self._by_key.get((sweep, case, engine), [])
@@ -128,12 +136,14 @@ class Results:
         value = VALUES.get(measured[-1].executor, VALUES["numpy"])
         base, counts = self.medians(case.sweep, case.name, value), self._counts(measured[-1])
         ratio = self.cost(case.sweep, case.name, engine)
+        floors = self.floors(case.sweep, case.series.operation, engine)
         records = self._by_key.get((case.sweep, case.name, value))
         predicted = self._counts(records[-1]).get("predicted_s") if records else None
         return (
             counts
             | {
                 "value_s": median(base.values()) if base else None,
+                "floor_s": median(floors.values()) if floors else None,
                 "cost_ratio": ratio.value if ratio else None,
                 "predicted_cost": counts["predicted_s"] / predicted
                 if predicted and counts.get("predicted_s")

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...errors import InputError
 from ...text import tame
+from ..ask.floors import is_floor
 from ..ask.names import MACHINE, MODEL
 from ..records import record as records
 from ..records.folder import Folder, read_environment
@@ -88,7 +89,9 @@ def _read_folder(path: Path) -> Side:
     found, problems = records.read(folder.records)
     times: dict[Key, dict[int, float]] = defaultdict(dict)
     for record in found:
-        if record.status != "ok" or record.min_s is None or (record.sweep == MACHINE and not records.is_kernel(record)):
+        if record.status != "ok" or record.min_s is None or is_floor(record.case):  # no case for a mean over cases
+            continue
+        if record.sweep == MACHINE and not records.is_kernel(record):
             continue
         if LEAST <= record.min_s <= MOST:
             times[record.sweep, record.case, record.engine][record.number] = record.min_s
@@ -174,7 +177,7 @@ def _read_json(path: Path) -> Side:
             name = _dict(entry).get("fullname", f"entry {number}")
             broken.append(f"{name} ({'.'.join(map(str, first['loc']))}: {first['msg']})")
             continue
-        if read.group != "machine" or f"{MODEL}-" not in read.name:  # how long calibrating takes says nothing
+        if not is_floor(read.key[1]) and not (read.group == "machine" and f"{MODEL}-" in read.name):
             times[read.key] = {1: read.stats.min}
     left_out = "1 benchmark is" if len(broken) == 1 else f"{len(broken)} benchmarks are"
     notes = [f"{path}: {left_out} left out: {few(broken)}"] if broken else []

@@ -72,7 +72,7 @@ class Measurement:
     @property
     def id(self) -> str:
         """``reverse-n1024-m1-d4-w64``."""
-        return f"{self.engine}-{self.case.name}"
+        return f"{self.engine}-{self.record.case}"
 
     def prepare(self) -> None:
         """Everything but the timing, unless that is done; what is refused is recorded, and told by :meth:`run`."""
@@ -87,7 +87,7 @@ class Measurement:
         is wrong.
         """
         benchmark.name = f"{self.case.sweep}[{self.id}]"
-        benchmark.group = f"{self.case.sweep}[{self.case.name}]"
+        benchmark.group = f"{self.case.sweep}[{self.record.case}]"
         self.prepare()
         if self._ready is None:
             self._tell()

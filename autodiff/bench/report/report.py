@@ -22,6 +22,7 @@ from ..records import record as records
 from ..records.folder import Folder, read_environment
 from ..records.record import Record
 from .findings import findings, missing, prediction, steadiness
+from .floors import above_floors, floors
 from .plots import draw_all
 from .rivals import preparation, standings
 from .rules import regrets, rules_of_thumb
@@ -102,7 +103,8 @@ def _self_check(folder: Folder) -> Section | None:
 def _sections(results: Results, sweeps: list[Sweep], rules: pd.DataFrame) -> list[Section]:
     made: list[Section | None] = [*findings(results, sweeps)]
     for sweep in (one for one in sweeps if one.kind == "peers"):
-        made += [*standings(results, sweep), preparation(results, sweep)]
+        made += [*standings(results, sweep), floors(results, sweep), above_floors(results, sweep)]
+        made.append(preparation(results, sweep))
     made += [rules_of_thumb(rules), prediction(results), steadiness(results), missing(results)]
     return [section for section in made if section is not None and not section.table.empty]
 

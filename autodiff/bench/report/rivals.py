@@ -21,15 +21,23 @@ NOTES = {
 }
 
 
+AT_FLOOR = 1.5  #: times its floor; a time below measures little but the call
+RELATIVE = [
+    "mode", "case", "width", "rival", "engine", "fastest", "ratio", "low", "high", "passes", "floor",
+]  # fmt: skip
+
+
 def relative(results: Results, sweep: Sweep) -> pd.DataFrame:
     """Times over that of the fastest, a row for every mode, case and rival, in every case with two rivals or more.
 
-    Columns: mode, case, width, rival (an engine, or for "best" a family), engine, ratio, low, high, and ``passes``, the
-    ratio of every pass.
+    Columns: mode, case, width, rival (an engine, or for "best" a family), engine, fastest (an engine too), ratio, low,
+    high, ``passes``, the ratio of every pass, and ``floor``, the engine's floor over the fastest's time, NaN where it
+    is not known.
     """
     rows = []
     for case, own in results.measured(sweep.name).groupby("case", sort=False):
         times, width = dict(zip(own["engine"], own["median_s"], strict=True)), int(own.iloc[0]["width"])
+        floors = dict(zip(own["engine"], own["floor_s"], strict=True))
         for mode, rivals in _rivals(own).items():
             if len(rivals) < 2:
                 continue
@@ -38,8 +46,10 @@ def relative(results: Results, sweep: Sweep) -> pd.DataFrame:
                 ratio = results.ratio(sweep.name, str(case), engine, fastest)
                 if ratio is not None:
                     each = results.pass_ratios(sweep.name, str(case), engine, fastest)
-                    rows.append((mode, case, width, rival, engine, ratio.value, ratio.low, ratio.high, each))
-    return pd.DataFrame(rows, columns=["mode", "case", "width", "rival", "engine", "ratio", "low", "high", "passes"])
+                    who = (mode, case, width, rival, engine, fastest)
+                    floor = floors[engine] / times[fastest]
+                    rows.append((*who, ratio.value, ratio.low, ratio.high, each, floor))
+    return pd.DataFrame(rows, columns=RELATIVE)
 
 
 def _rivals(case: pd.DataFrame) -> dict[str, dict[str, str]]:

@@ -1,10 +1,12 @@
 """Sweep files: every shipped one is valid, every broken one gets one clear line."""
 
+import numpy as np
 import pytest
 from conftest import request_of
 
 from autodiff.bench.ask.files import load, load_all, parse, shipped
-from autodiff.bench.ask.tasks import KERNELS, tasks
+from autodiff.bench.ask.floors import is_floor
+from autodiff.bench.ask.tasks import KERNELS, asked, tasks
 from autodiff.bench.measure.measurement import Measurement
 from autodiff.bench.records.record import begun
 from autodiff.errors import AutodiffError
@@ -48,19 +50,67 @@ def test_engines_of_a_case_are_neighbours():
 
 
 def test_rivals_change_their_order_and_have_processes_of_their_own():
-    asked = request_of(parse(GOOD | {"engines": ["forward", "reverse@b"]}, "x"), passes=2)
-    first, second = ([t for t in tasks(asked, number) if t.of] for number in (1, 2))
+    request = request_of(parse(GOOD | {"engines": ["forward", "reverse@b"]}, "x"), passes=2)
+    first, second = ([t for t in tasks(request, number) if t.of] for number in (1, 2))
     assert [t.engine for t in first[:3]] == ["value", "forward", "reverse@b"]
     assert [t.engine for t in second[:3]] == ["reverse@b", "forward", "value"]
     assert {t.engine: t.family for t in first} == {"value": "numpy", "forward": "numpy", "reverse@b": "numpy@b"}
-    kernels = [t.key for t in tasks(asked) if t.of is None]
+    kernels = [t.key for t in tasks(request) if t.of is None]
     assert [(name, precision) for _, precision, name in kernels] == [*KERNELS, ("model", "float64")]
-    assert [t.key for t in tasks(asked, 2)][: len(kernels)] == kernels  # the machine comes first
+    assert [t.key for t in tasks(request, 2)][: len(kernels)] == kernels  # the machine comes first
+
+
+PEERS = GOOD | {"plot": "peers", "engines": ["forward", "reverse@b", "compiled-forward"]}
+
+
+def test_floors_are_measured_before_a_sweep_against_peers():
+    """By every engine once, in its own process, and asked for by no case: nothing can win there."""
+    asked_for = request_of(parse(PEERS, "x"))
+    made = [task for task in tasks(asked_for) if task.of]
+    assert [task.engine for task in made[:5]] == [*PEERS["engines"], "value", "compiled-value"]
+    assert [(task.case, task.family) for task in made[:3]] == [
+        ("@identity", "numpy"), ("@identity", "numpy@b"), ("@identity", "numpy"),
+    ]  # fmt: skip
+    assert len(made) == 3 + 2 * 5
+    assert not any(is_floor(task.case) for task in made[3:])
+    assert not any(is_floor(case.name) for case, _ in asked(asked_for))
+    assert begun(made[0], 1, 1).operation == "jacobian"
+    assert made[0].of.network()(np.array([3.0])) == [3.0]
+    assert [task.engine for task in tasks(asked_for, 2) if is_floor(task.case)] == PEERS["engines"][::-1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"engines": ["mixed"]}, [("@identity", "mixed")]),
+        ({"engines": ["mixed", "reverse"], "again": True}, [("@identity", "mixed"), ("@identity", "reverse")]),
+    ],
+)
+def test_floors_of_other_engines(changes, expected):
+    made = tasks(request_of(parse(PEERS, "x"), **changes))
+    assert [(task.case, task.engine) for task in made if is_floor(task.case)] == expected
+
+
+def test_every_operation_has_floors_of_its_own():
+    """A gradient is a Jacobian there."""
+    operations = {"jacobian": ["forward"], "gradient": ["forward", "reverse"], "vjp": ["reverse"]}
+    series = [
+        {"operation": operation, "engines": engines, "grid": {"n": n, "m": 1, "depth": 2}}
+        for n, (operation, engines) in enumerate(operations.items(), start=1)
+    ]
+    sweep = parse({"name": "x", "problem": "mlp", "plot": "peers", "series": series}, "x")
+    found = [(task.case, task.engine, task.of.series.operation) for task in tasks(request_of(sweep)) if task.of]
+    assert [one for one in found if is_floor(one[0])] == [
+        ("@identity", "forward", "jacobian"), ("@identity", "reverse", "jacobian"), ("@identity-vjp", "reverse", "vjp"),
+    ]  # fmt: skip
+
+
+def test_other_sweeps_have_no_floors():
+    assert not any(is_floor(task.case) for name in ("n", "grid", "real") for task in tasks(request_of(load(name))))
 
 
 def test_the_rates_of_an_executor_are_measured_where_it_is_used():
-    asked = request_of(parse(GOOD | {"engines": ["forward", "compiled-forward"]}, "x"))
-    made = tasks(asked)
+    made = tasks(request_of(parse(GOOD | {"engines": ["forward", "compiled-forward"]}, "x")))
     kernels = [t.engine for t in made if t.of is None]
     own = [name for name, _ in KERNELS]
     assert kernels == [*own, *(f"compiled-{name}" for name in own), "model", "compiled-model"]

@@ -86,6 +86,18 @@ def pairs_of(left, right):
     return {key: (dict(enumerate(left[key])), dict(enumerate(right[key]))) for key in left if key[0] != MACHINE}
 
 
+def test_floors_are_in_no_comparison(tmp_path):
+    """They are no case, and would be one of a mean over cases."""
+    times = {("n", f"n{case}", "forward"): np.array([1e-3, 1.01e-3, 1.02e-3]) for case in range(4)}
+    floors = {("n", "@identity", "forward"): np.array([1e-6, 1e-6, 1e-6])}
+    a = write_run(tmp_path / "a", times | floors)
+    b = write_run(tmp_path / "b", times | {key: 9 * row for key, row in floors.items()})
+    made = compare(a, b)
+    assert len(made.table) == 4
+    assert made.means["cases"].tolist() == [4]
+    assert set(made.table["verdict"]) == {"same"}
+
+
 @given(SEEDS, st.integers(1, 5), st.integers(1, 5), st.floats(0.001, 0.1))
 def test_exchanging_the_sides_mirrors_everything(seed, ours, theirs, level):
     rng = np.random.default_rng(seed)

@@ -11,6 +11,8 @@ from conftest import model_of, request_of
 
 import autodiff as ad
 from autodiff.bench.ask.files import load, parse
+from autodiff.bench.ask.floors import floors
+from autodiff.bench.ask.names import FLOOR
 from autodiff.bench.ask.tasks import Task
 from autodiff.bench.judge.columns import KEY, RESULTS
 from autodiff.bench.measure import measurement
@@ -55,11 +57,11 @@ class FakeBenchmark:
         return self(function)
 
 
-def measured(tmp_path, engine="reverse", sweep=TINY, expected=None, max_seconds=30.0):
-    """Run one measurement and read its record back."""
+def measured(tmp_path, engine="reverse", sweep=TINY, expected=None, max_seconds=30.0, floor=False):
+    """Run one measurement, or that of the engine's floor, and read its record back."""
     path, benchmark = tmp_path / "records.jsonl", FakeBenchmark()
-    case = parse(sweep, "tiny").cases()[0]
-    task = Task(case.sweep, case.name, engine, "numpy", case)
+    case = (floors(parse(sweep, "tiny"), [engine]) if floor else parse(sweep, "tiny").cases())[0]
+    task = Task(case.sweep, FLOOR if floor else case.name, engine, "numpy", case)
     one = measurement.Measurement(task, records.begun(task, 1, 1), partial(records.append, path), max_seconds)
     if expected:
         with pytest.raises(expected):
@@ -69,6 +71,19 @@ def measured(tmp_path, engine="reverse", sweep=TINY, expected=None, max_seconds=
     found, problems = records.read(path)
     assert not problems
     return found[0], benchmark
+
+
+@pytest.mark.parametrize("engine", ["forward", "compiled-reverse", "mixed", "complex-step", "autograd-reverse"])
+def test_a_floor_is_the_engines_own_call_on_the_identity(tmp_path, engine):
+    if ad.engine(engine).available():
+        pytest.skip(ad.engine(engine).available())
+    record, benchmark = measured(tmp_path, engine, TINY | {"plot": "peers"}, floor=True)
+    assert (record.status, record.case, record.operation, record.mode) == (
+        "ok", "@identity", "jacobian", ad.engine(engine).mode,
+    )  # fmt: skip
+    assert (record.n, record.m, record.depth, record.parameters) == (1, 1, 1, 0)
+    assert record.max_error is not None
+    assert (benchmark.name, benchmark.group) == (f"tiny[{engine}-@identity]", "tiny[@identity]")
 
 
 @pytest.mark.parametrize("operation", ["jacobian", "jvp", "vjp", "value"])

@@ -5,22 +5,26 @@ from dataclasses import asdict, replace
 from conftest import request_of
 
 import autodiff as ad
+from autodiff.bench.ask.floors import is_floor
 from autodiff.bench.ask.tasks import asked, tasks
 from autodiff.bench.judge.results import Results
 from autodiff.bench.records.record import begun
 
 
-def results_of(sweep, seconds, passes=3, prepare=None, work=None, **changes):
+def results_of(sweep, seconds, passes=3, prepare=None, work=None, floor=None, **changes):
     """Results in which ``seconds(engine, number, **keywords)`` is what a call took.
 
-    Its counts are ``work(engine, **keywords)``, or with ``work=True`` those of the real programs; other fields of the
-    records are given as ``changes``, by value or as functions of the engine.
+    ``floor(engine, number)`` is an engine's floor. Counts are ``work(engine, **keywords)``, or with ``work=True`` those
+    of the real programs; other fields of the records are given as ``changes``, by value or as functions of the engine.
     """
     found = []
     request = request_of(sweep)
     for task in (task for task in tasks(request) if task.of):
         for number in range(1, passes + 1):
-            took = seconds(task.engine, number, **task.of.keys)
+            if is_floor(task.case):
+                took = floor(task.engine, number) if floor else None
+            else:
+                took = seconds(task.engine, number, **task.of.keys)
             if took is None:
                 continue
             made = replace(
@@ -29,7 +33,7 @@ def results_of(sweep, seconds, passes=3, prepare=None, work=None, **changes):
             )  # fmt: skip
             if work is True:
                 made = counted(made, task)
-            elif work:
+            elif work and not is_floor(task.case):
                 made.work = asdict(work(task.engine, **task.of.keys))
             own = {name: one(task.engine) if callable(one) else one for name, one in changes.items()}
             found.append(replace(made, **own))
