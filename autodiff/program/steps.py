@@ -27,8 +27,6 @@ TURNS = 3  #: of a loop that are walked; the last of them stands for all that fo
 RANK = {"matmul": 4}  #: numbers among a step's sizes, where they are not two
 FARTHEST = 64 * PARTS  #: of a reuse distance
 
-Traffic = dict[int, int]  #: bytes by reuse distance d, in whole parts: ceil(PARTS log2 d)
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -200,8 +198,8 @@ class Recency:
 
 
 def parts(nbytes: int) -> int:
-    """A number of bytes in whole parts of doublings, rounded up; 0 for what is :data:`NEAR`."""
-    return math.ceil(PARTS * math.log2(nbytes) - 1e-9) if nbytes > NEAR else 0
+    """A number of bytes in whole parts of doublings; 0 for what is :data:`NEAR`."""
+    return round(PARTS * math.log2(nbytes)) if nbytes > NEAR else 0
 
 
 def shape_of(one: Instruction, executor: str) -> tuple[str, str, tuple[int, ...], str]:
