@@ -25,7 +25,7 @@ Scalar = StrictInt | StrictFloat | StrictStr
 Grid = dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]]
 Plot = Literal["curves", "map", "ratio", "bars", "gain", "tradeoff", "checkpoints", "peers", "seeds", "constants"]
 Effort = Literal["quick", "default", "full"]
-TAKEN = ("results", "passes", "rules")  #: names of a run's own tables; a sweep's is named after it
+TAKEN = ("results", "passes", "rules", "roofline")  #: names of a run's own tables; a sweep's is named after it
 SEEDED = ("jvp", "vjp")
 NAMED = ("problem", "operation", "wrt")  #: what the series of a sweep may differ in, beside the grid
 EFFORTS: tuple[Effort, ...] = ("quick", "default", "full")

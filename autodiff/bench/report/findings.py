@@ -16,7 +16,7 @@ from .growth import exponents
 from .pairs import Pair, named, pairs
 from .section import Section, engines_of
 from .seeds import seeds
-from .structure import structure
+from .structure import like_with_like, structure
 from .won import who_won
 
 ALONE = (SEEDS, "constants")  #: sweeps in which nobody wins, since every case has one mode
@@ -32,6 +32,7 @@ def findings(results: Results, sweeps: list[Sweep]) -> list[Section]:
         made += [about(results, sweep, pair) for pair in pairs(results, sweep)] if about else []
     made += [costs(results, sweep) for sweep in sweeps if sweep.kind == "bars"]
     made += [structure(results, sweep) for sweep in sweeps]
+    made += [like_with_like(results, sweep) for sweep in sweeps]
     made += [gains(results, s) for s in sweeps if s.kind == "gain"]
     made += [seeds(results, s) for s in sweeps if s.kind == SEEDS]
     made += [one for s in sweeps if s.kind == "constants" for one in constant_sections(results, s)]

@@ -23,7 +23,7 @@ from ..records.folder import Folder, read_environment
 from ..records.record import Record
 from .findings import findings, missing, prediction, steadiness
 from .floors import above_floors, floors
-from .plots import draw_all
+from .plots import ROOFLINE, draw_all
 from .rivals import preparation, standings
 from .rules import regrets, rules_of_thumb
 from .section import Section
@@ -180,7 +180,7 @@ def _markdown(
     for section in sections:
         note = markdown(section.note, LONGEST)
         lines += [f"## {markdown(section.title)}", "", note, "", markdown_table(section.table), ""]
-    titles = {sweep.name: markdown(sweep.heading) for sweep in request.sweeps}
+    titles = {sweep.name: markdown(sweep.heading) for sweep in request.sweeps} | {ROOFLINE: "Roofline"}
     for picture in pictures:
         lines += [f"## {titles[picture.stem]}", "", f"![{titles[picture.stem]}]({picture.name})", ""]
     lines += [

@@ -14,7 +14,11 @@ import pandas as pd
 from ...engines.registry import split_options
 from ..ask.sweep import Sweep
 from ..judge.results import Results
+from .rivals import geometric_mean
 from .section import Section, engines_of
+
+OWN = "autodiff"  #: this package, in its engines' records
+CASES = "Intervals resample the cases, and of each its passes."
 
 KEPT, DENSE, SINGLE = "structure kept", "dense seeds", "one at a time"
 WAYS = {(): KEPT, (("seeds", "dense"),): DENSE, (("chunk", 1),): SINGLE}
@@ -51,6 +55,41 @@ def structure(results: Results, sweep: Sweep) -> Section | None:
     return Section(
         f"Structure or order ({sweep.name})", note, pd.DataFrame(rows, columns=columns), (("seeds",), (SINGLE,))
     )
+
+
+def like_with_like(results: Results, sweep: Sweep) -> Section | None:
+    """Engines of other packages over ours that multiplies the identity too, by the best of its executors."""
+    measured = results.measured(sweep.name)
+    ours = {mode: name for name in engines_of(results, sweep) for mode in _dense_mode(measured, name)}
+    rows = []
+    for engine, own in measured[measured["package"] != OWN].groupby("engine", sort=False):
+        base = ours.get(str(own["mode"].iloc[0]), "")
+        known = []
+        for case in own["case"]:
+            ratio = results.ratio(sweep.name, str(case), str(engine), base)
+            if ratio:
+                known.append((ratio.value, str(case), results.pass_ratios(sweep.name, str(case), str(engine), base)))
+        if known:
+            mean = geometric_mean(pd.DataFrame(known, columns=["ratio", "case", "passes"]))
+            worst, best = max(known), min(known)
+            least, most = f"{best[0]:.3g} ({best[1]})", f"{worst[0]:.3g} ({worst[1]})"
+            rows.append((engine, base, str(mean), len(known), least, most))
+    if not rows:
+        return None
+    note = (
+        "The time of each engine of another package over that of ours in the same mode that multiplies the identity as "
+        f"they do, as the geometric mean over the cases that both did: order against order, without structure. {CASES}"
+    )
+    columns = ["engine", "over", "times", "cases", "at least", "at most"]
+    return Section(
+        f"Like with like ({sweep.name})", note, pd.DataFrame(rows, columns=columns), (("at least",), ("at most",))
+    )
+
+
+def _dense_mode(measured: pd.DataFrame, engine: str) -> list[str]:
+    """The mode of an engine of ours with dense seeds."""
+    own = measured[(measured["engine"] == engine) & (measured["package"] == OWN)]
+    return [str(own["mode"].iloc[0])] if len(own) and way_of(engine)[1] == DENSE else []
 
 
 def _row(

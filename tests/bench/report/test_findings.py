@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import request_of
+from conftest import model_of, request_of
 from made_up import results_of
 
 from autodiff.bench.ask.files import parse
@@ -19,6 +19,7 @@ from autodiff.bench.records.folder import Folder, read_environment, write_json
 from autodiff.bench.records.record import Record, append, begun
 from autodiff.bench.report import constants, costs, rivals, rules, seeds, structure
 from autodiff.bench.report.growth import exponents
+from autodiff.bench.report.plots import draw_all, roofline
 from autodiff.bench.report.report import _passes
 from autodiff.bench.report.tables import write_tables
 from autodiff.bench.run.conditions import conclude
@@ -317,3 +318,31 @@ def test_costs_are_counted_beside_the_time():
     work = [results.work("one", row["case"], name) for name in ("forward", "value")]
     assert row["operations"] == f"{work[0].flops / work[1].flops:.3g}"
     assert row["calls"] == f"{work[0].calls / work[1].calls:.3g}"
+
+
+def test_like_is_compared_with_like():
+    """Other packages' forward mode with ours that multiplies the identity, not with ours that keeps its structure."""
+    engines = ["forward", "forward(seeds=dense)", "reverse", "jax-forward", "jax-reverse"]
+    grid = {"n": [2, 4, 8, 16], "m": 3, "depth": 2}
+    sweep = parse({"name": "like", "problem": "mlp", "engines": engines, "grid": grid}, "x")
+    each = {"forward": 1e-6, "forward(seeds=dense)": 4e-6, "jax-forward": 8e-6}
+    results = results_of(sweep, lambda engine, number, n, **_: each.get(engine, 1e-6) * n * (1 + 0.1 * number))
+    (row,) = structure.like_with_like(results, sweep).table.to_dict("records")  # of reverse there is no dense one
+    assert (row["engine"], row["over"], row["cases"]) == ("jax-forward", "forward(seeds=dense)", 4)
+    assert row["times"].startswith("2.00")
+
+
+def test_a_roofline(tmp_path):
+    grid = {"n": 4, "m": 3, "depth": 2}
+    sweep = parse({"name": "roof", "problem": "mlp", "engines": ["forward", "compiled-reverse"], "grid": grid}, "x")
+    results = results_of(sweep, lambda engine, number, **_: 1e-6, work=True)
+    assert not roofline.enough(results)  # nothing is known of the machine
+    results.models["compiled", "float64"] = model_of(fma=1e-11, read=1e-10)
+    table = roofline.points(results).set_index("engine")
+    work = results.work("roof", table["case"].iloc[0], "forward")
+    assert table.loc["forward", "intensity"] == pytest.approx(work.flops / (8 * work.elements))
+    assert table.loc["forward", "speed"] == pytest.approx(work.flops / 1e-6)
+    files, _ = draw_all(results, [sweep], tmp_path)
+    assert tmp_path / "roofline.png" in files
+    assert "products of 256: 200 Gop/s" in (tmp_path / "roofline.svg").read_text()
+    assert "memory, 10 GB/s" in (tmp_path / "roofline.svg").read_text()

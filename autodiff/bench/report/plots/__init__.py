@@ -1,5 +1,5 @@
 """Plots: one file per kind, drawn from results and never from engines."""
 
-from .draw import draw_all
+from .draw import ROOFLINE, draw_all
 
-__all__ = ["draw_all"]
+__all__ = ["ROOFLINE", "draw_all"]

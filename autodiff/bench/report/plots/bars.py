@@ -11,9 +11,11 @@ from ...judge.results import Results
 from ..section import engines_of
 from .style import looks, words
 
+BESIDE = 8.0  #: times the time, up to which a count stands where the text would
+
 
 def draw_bars(figure: Figure, results: Results, sweep: Sweep) -> None:
-    """Cost ratios on a logarithmic axis, with the times beside them."""
+    """Cost ratios on a logarithmic axis, with the times beside them; diamonds are operations over those of f."""
     measured = results.measured(sweep.name).dropna(subset=["cost_ratio"])
     if measured.empty:
         return
@@ -32,13 +34,21 @@ def draw_bars(figure: Figure, results: Results, sweep: Sweep) -> None:
             linewidth=0, hatch="////" if drawn[engine].compiled else None,
             xerr=None if np.isnan(spread).all() else np.abs(np.nan_to_num(spread)), ecolor="black", capsize=2,
         )  # fmt: skip
-        for place, ratio, seconds in zip(places, own["cost_ratio"], own["median_s"], strict=True):
+        counted = own["counted_cost"].astype(float)
+        for place, ratio, seconds, count in zip(places, own["cost_ratio"], own["median_s"], counted, strict=True):
+            beside = max(ratio, count) if count < BESIDE * ratio else ratio  # not under its diamond
             text = axes.text(
-                ratio * 1.08, place, f"{_number(ratio)}  ({seconds_text(seconds)})", va="center", fontsize=9
+                beside * 1.2, place, f"{_number(ratio)}  ({seconds_text(seconds)})", va="center", fontsize=9
             )
             text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.0})
+        label = "counted, in operations" if not index else None
+        axes.plot(
+            counted, places, "D", markerfacecolor="white", markeredgecolor="black", markersize=4, label=label, zorder=6
+        )  # fmt: skip
     axes.set_xscale("log")
-    axes.set_xlim(min(0.8, measured["cost_ratio"].min()), measured["cost_ratio"].max() * 8)
+    axes.set_xlim(
+        min(0.8, measured["cost_ratio"].min()), np.nanmax(measured[["cost_ratio", "counted_cost"]].astype(float)) * 8
+    )
     labels = []
     for case in cases:
         one = measured[measured["case"] == case].iloc[0]

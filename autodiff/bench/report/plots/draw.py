@@ -12,6 +12,7 @@ from ..crossover import log_ratios
 from ..findings import gain_table, ratio_table
 from ..pairs import Pair, pairs
 from ..rivals import relative
+from . import roofline
 from .bars import draw_bars
 from .checkpoints import draw_checkpoints
 from .constants import draw_constants
@@ -36,12 +37,13 @@ DRAWERS = {
     "seeds": draw_seeds,
     "tradeoff": draw_tradeoff,
 }
+ROOFLINE = "roofline"  #: the plot of a whole run
 WIDE = ("checkpoints", "constants", "gain", "peers", "ratio", "seeds", "tradeoff")
 HEIGHTS = {"constants": 9.0, "map": 5.2, "peers": 8.0, "seeds": 6.4}  #: inches; others are 4.4 high
 
 
 def draw_all(results: Results, sweeps: list[Sweep], folder: Path) -> tuple[list[Path], list[str]]:
-    """Draw every sweep that has something to show, as PNG and SVG.
+    """Draw every sweep that has something to show, and the run's roofline, as PNG and SVG.
 
     Returns the files, and a sentence for every sweep that has not enough to draw.
     """
@@ -56,6 +58,8 @@ def draw_all(results: Results, sweeps: list[Sweep], folder: Path) -> tuple[list[
         if sweep.kind == "bars":
             size["height"] = max(4.4, 1.8 + 0.24 * len(results.measured(sweep.name)))
         written += save(partial(DRAWERS[sweep.kind], results=results, sweep=sweep), folder / sweep.name, **size)
+    if roofline.enough(results):
+        written += save(partial(roofline.draw_roofline, results=results), folder / ROOFLINE, height=5.6)
     return written, undrawn
 
 
