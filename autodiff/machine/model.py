@@ -177,14 +177,18 @@ class Model:
     def product(self, one: Step) -> tuple[float, float]:
         """Seconds of a call, and of its products."""
         batch, *sizes = one.sizes
-        call = self.table[SMALLEST if batch == 1 else SINGLE]  # several products are another function's
+        m, k, n = sizes
+        # NumPy's executor calls another function for an inner product, an outer product, and several products at once
+        single = batch > 1 or k == 1 or m * n == 1
+        call = self.table[SINGLE if single else SMALLEST]
         if "x" in one.layout:
             return call, batch * math.prod(sizes) * self.table["matmul x"]
         layout = LAYOUTS[-1] if len(one.layout) > 1 else one.layout
-        return call, batch * max(self._interpolated(layout, sizes) - self.table[SMALLEST], 0.0)
+        inside = self._interpolated(layout, sizes, self.table[SINGLE if k == 1 or m * n == 1 else SMALLEST])
+        return call, inside if batch == 1 else batch * max(inside, self.table["row"])
 
-    def _interpolated(self, layout: str, sizes: Iterable[int]) -> float:
-        """Of products between the grid's, by the logarithms of time and sizes; in proportion beyond."""
+    def _interpolated(self, layout: str, sizes: Iterable[int], call: float) -> float:
+        """Without a call, of products between the grid's, by the logarithms of time and sizes; in proportion beyond."""
         cells, beyond = [], 1.0
         for size in sizes:
             low, high, share = _between(size)
@@ -196,7 +200,7 @@ class Model:
             if weight:
                 m, k, n = (at for at, _ in corner)
                 total += weight * math.log(self.table[f"matmul {layout} {m} {k} {n}"])
-        return beyond * math.exp(total)
+        return beyond * max(math.exp(total) - call, 0.0)
 
     @property
     def rates(self) -> Rates:

@@ -153,7 +153,7 @@ def _solved(executor: str, best: dict[str, float], made: dict[str, Kernel]) -> d
     for nbytes in working_sets(cache_bytes()[2]):
         calls = len(made[f"read {nbytes}"]) * table[SMALLEST_PRODUCT]
         read, across = (max(each[f"{way} {nbytes}"] - calls, 0.0) / nbytes for way in ("read", "across"))
-        copied = max(each[f"write {nbytes}"] - table["map positive call"], 0.0) / nbytes
+        copied = max(each[f"write {nbytes}"] - table["map square call"], 0.0) / nbytes
         table[f"read {nbytes}"], table[f"across {nbytes}"] = read, across
         table[f"write {nbytes}"] = max(2 * copied - read, 0.0)
     once = table["map positive call"] + FEW * table["map positive element"]
@@ -342,4 +342,4 @@ def _turns(moved: bool) -> Write:
 
 
 def _copy(size: int) -> Write:
-    return lambda b: b.write(np.positive, [_numbers(b, size)], b.new((size,)))
+    return lambda b: b.write(np.square, [_numbers(b, size)], b.new((size,)))
