@@ -131,12 +131,14 @@ def bench(
 
     Shipped sweeps: [bold]n[/], [bold]m[/] (cost against inputs and outputs), [bold]depth[/] (with memory),
     [bold]grid[/] (the n x m map), [bold]products[/] (matrix-matrix against vector-matrix), [bold]real[/],
-    [bold]bottleneck[/] (what mixed mode gains), [bold]memory[/] (checkpointing); and, when asked for by name,
-    [bold]peers[/] (against JAX, PyTorch, autograd and CasADi), [bold]small[/] (PyTensor, TensorFlow, MLX and Enzyme,
-    too), [bold]jax-bottleneck[/], or [bold]all[/].
+    [bold]bottleneck[/] (what mixed mode gains), [bold]memory[/] (checkpointing), [bold]seeds[/] (what the k-th tangent or
+    cotangent costs); and, when asked for by name, [bold]constants[/] (what derivatives cost over f, layer by layer),
+    [bold]checkpoints[/] (against their optimum), [bold]peers[/] (against JAX, PyTorch, autograd and CasADi),
+    [bold]small[/] (PyTensor, TensorFlow, MLX and Enzyme, too), [bold]seeds-peers[/], [bold]jax-bottleneck[/], or
+    [bold]all[/].
     A file of your own may name a network or an engine of yours as [bold]module:name[/]. Every sweep ends in a table of
     who won, by how much, which [bold]SWEEP.csv[/] holds in full; [bold]COLUMNS.md[/] in the run's folder says what
-    columns mean.
+    columns mean, [bold]roofline.png[/] shows all engines under what the machine allows.
     Each measurement is on disk before the next one starts. Ctrl-C finishes the measurement in progress and reports, a
     second one stops at once; [bold]--resume[/] goes on from there.
     """
