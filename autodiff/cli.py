@@ -131,8 +131,8 @@ def bench(
 
     Shipped sweeps: [bold]n[/], [bold]m[/] (cost against inputs and outputs), [bold]depth[/] (with memory),
     [bold]grid[/] (the n x m map), [bold]products[/] (matrix-matrix against vector-matrix), [bold]real[/],
-    [bold]bottleneck[/] (what mixed mode gains), [bold]memory[/] (checkpointing), [bold]seeds[/] (what the k-th tangent or
-    cotangent costs); and, when asked for by name, [bold]constants[/] (what derivatives cost over f, layer by layer),
+    [bold]bottleneck[/] (what mixed mode gains), [bold]memory[/] (checkpointing), [bold]seeds[/] (what the k-th tangent
+    or cotangent costs); and, when asked for by name, [bold]constants[/] (what derivatives cost over f, layer by layer),
     [bold]checkpoints[/] (against their optimum), [bold]peers[/] (against JAX, PyTorch, autograd and CasADi),
     [bold]small[/] (PyTensor, TensorFlow, MLX and Enzyme, too), [bold]seeds-peers[/], [bold]jax-bottleneck[/], or
     [bold]all[/].

@@ -15,7 +15,7 @@ import autodiff as ad
 from autodiff.bench.ask.request import Request
 from autodiff.layers import ACTIVATIONS, Batched, CrossEntropy, Dense, Elementwise, Misfit, Peaks, SquaredError
 from autodiff.machine.host import usable_cores
-from autodiff.machine.model import GRID, KINDS, LAYOUTS, REQUIRED, Model
+from autodiff.machine.model import KINDS, LAYOUTS, REQUIRED, SIZES, Model
 from autodiff.machine.rates import kept
 from autodiff.primitives.table import PRIMITIVES
 
@@ -54,7 +54,7 @@ def model_of(call=1e-8, start=1e-7, element=1e-10, transcendental=1e-9, fma=1e-1
     for kind in KINDS:
         table |= {f"{kind} call": call, f"{kind} element": element}
     table["reduce outer"] = element
-    for layout, (m, k, n) in itertools.product(LAYOUTS, itertools.product(GRID, repeat=3)):
+    for layout, (m, k, n) in itertools.product(LAYOUTS, SIZES):
         table[f"matmul {layout} {m} {k} {n}"] = call + fma * m * k * n
     for way in ("read", "across", "write"):
         table |= {f"{way} {1 << 16}": read, f"{way} {1 << 20}": read}

@@ -20,8 +20,9 @@ from typing import Any
 from ..program.count import Work
 from ..program.steps import MOVED, PARTS, TURN, Step
 
-GRID = (1, 2, 4, 16, 64, 256)  #: m, k and n of the products that are measured
-LAYOUTS = ("", "a", "b")  #: which of their operands is transposed; both stand for the second
+GRID = (1, 2, 4, 16, 64, 256, 1024)  #: m, k and n of the products that are measured, as far as :func:`measured` says
+LARGE, THIN = 256, 1 << 22  #: sizes up to which all of them are, multiply-adds up to which the others are
+LAYOUTS = ("", "a", "b", "ab")  #: which of their operands are transposed
 SINGLE, SMALLEST = "matmul  1 1 1", "matmul  2 2 2"  #: products that are nothing but calls
 KINDS = ("reduce", "select", "gather", "scatter")  #: of instructions, whose times are lines
 MOST = 1e15  #: of seconds or bytes that are believed
@@ -128,14 +129,22 @@ class Model:
             call, inside = self._loop(one)
             return self.table["mixed"] + call + max(inside, moving)
         call, inside = self.product(one)
-        # several rows or columns are packed into buffers of the BLAS first, which is no fetching ahead
-        inside = max(inside, moving) if min(one.sizes[1], one.sizes[3]) == 1 else inside + moving
+        if min(one.sizes[1], one.sizes[3]) == 1:
+            inside = max(inside, moving)
+        else:  # packed into buffers of the BLAS first, which is no fetching ahead; what was measured did that too
+            inside += max(moving - self._found(one), 0.0)
         return self.table["mixed"] + call + inside
 
     def moving(self, one: Step, whole: int = 0) -> float:
         """Seconds that a step's operands take to come, and to go, from beyond the first level."""
         way = "across" if one.kind == "matmul" and _across(one) else "read"
         return self._traffic(one.read, way, whole) + self._traffic(one.written, "write", whole)
+
+    def _found(self, one: Step) -> float:
+        """Seconds that the operands of a product took to come when it was measured."""
+        _, m, k, n = (min(size, GRID[-1]) for size in one.sizes)
+        rate = self.byte("read", self.itemsize * (m * k + k * n + m * n))
+        return rate * sum(nbytes for traffic in (one.read, one.written) for distance, nbytes in traffic if distance)
 
     def _traffic(self, traffic: Iterable[tuple[int, int]], way: str, whole: int) -> float:
         return sum(nbytes * self.byte(way, self._within(distance, whole)) for distance, nbytes in traffic if distance)
@@ -183,8 +192,7 @@ class Model:
         call = self.table[SINGLE if single else SMALLEST]
         if "x" in one.layout:
             return call, batch * math.prod(sizes) * self.table["matmul x"]
-        layout = LAYOUTS[-1] if len(one.layout) > 1 else one.layout
-        inside = self._interpolated(layout, sizes, self.table[SINGLE if k == 1 or m * n == 1 else SMALLEST])
+        inside = self._interpolated(one.layout, sizes, self.table[SINGLE if k == 1 or m * n == 1 else SMALLEST])
         return call, inside if batch == 1 else batch * max(inside, self.table["row"])
 
     def _interpolated(self, layout: str, sizes: Iterable[int], call: float) -> float:
@@ -199,13 +207,22 @@ class Model:
             weight = math.prod(share for _, share in corner)
             if weight:
                 m, k, n = (at for at, _ in corner)
-                total += weight * math.log(self.table[f"matmul {layout} {m} {k} {n}"])
+                total += weight * math.log(self._measured(layout, m, k, n))
         return beyond * max(math.exp(total) - call, 0.0)
+
+    def _measured(self, layout: str, *sizes: int) -> float:
+        """Of a product of the grid; in proportion of a smaller one, if it was too large to be measured."""
+        if measured(*sizes):
+            return self.table[f"matmul {layout} {' '.join(map(str, sizes))}"]
+        most = max(sizes)
+        smaller = GRID[GRID.index(most) - 1]
+        at = sizes.index(most)
+        return most / smaller * self._measured(layout, *sizes[:at], smaller, *sizes[at + 1 :])
 
     @property
     def rates(self) -> Rates:
         """The same in five numbers, for plans that know no more than counts."""
-        table, side = self.table, GRID[-1]
+        table, side = self.table, LARGE
         middle = self._sets[len(self._sets) // 2]
         return Rates(
             call=table["map multiply call"] + table["mixed"],
@@ -214,6 +231,11 @@ class Model:
             transcendental=table[f"map {UNKNOWN} element"],
             fma=table[f"matmul {LAYOUTS[0]} {side} {side} {side}"] / side**3,
         )
+
+
+def measured(*sizes: int) -> bool:
+    """Whether a product is in the table: all that are not large, and large ones that are thin."""
+    return max(sizes) <= LARGE or math.prod(sizes) <= THIN
 
 
 def _across(one: Step) -> bool:
@@ -245,7 +267,8 @@ def _usable(number: object) -> bool:
     return isinstance(number, float | int) and not isinstance(number, bool) and 0 <= number < MOST
 
 
-PRODUCTS = {f"matmul {layout} {m} {k} {n}" for layout in LAYOUTS for m, k, n in itertools.product(GRID, repeat=3)}
+SIZES = [sizes for sizes in itertools.product(GRID, repeat=3) if measured(*sizes)]  #: m, k and n of the products
+PRODUCTS = {f"matmul {layout} {m} {k} {n}" for layout in LAYOUTS for m, k, n in SIZES}
 #: what a table must hold
 REQUIRED = {
     "start", "row", "strided", "reduce outer", "turn", "moved", "mixed", "matmul x",

@@ -23,7 +23,7 @@ from ..program.value import Value
 from ..program.views import View
 from .cache import cache_bytes
 from .kernels import WRITERS, cannot_run, execution
-from .model import GRID, LAYOUTS, Model
+from .model import GRID, LAYOUTS, SIZES, Model
 from .model import SMALLEST as SMALLEST_PRODUCT
 from .rates import EXECUTORS, PRECISIONS, keep, machine
 from .usage import interrupted, usage
@@ -34,7 +34,7 @@ ROWS = 64  #: of the matrices that tell what a row costs
 TIMES = 8  #: an instruction stands in its program, if it is a small one
 SIDE = 32  #: of the matrices that BLAS cannot take
 OTHERS: tuple[tuple[Kind, int], ...] = (("select", 3), ("gather", 1), ("scatter", 1))  #: kinds, and their inputs
-LARGE = 1 << 16  #: multiply-adds, from which on it stands there once
+ONCE = 1 << 16  #: multiply-adds, from which on it stands there once
 SMALLEST, MOST = 1 << 16, 1 << 28  #: bytes of the working sets that are streamed, doubling from one to the next
 BEYOND = 2.0  #: last levels that the largest one takes, if that is less
 COLUMNS = 256  #: of the matrices that are read
@@ -186,8 +186,8 @@ def _writers(executor: str, dtype: np.dtype[Any]) -> dict[str, tuple[Write, int]
     found["strided"] = _strided(), TIMES
     found["rows"] = _rows(), TIMES
     found["reduce outer"] = _reduce(ROWS, ROWS), TIMES
-    for layout, (m, k, n) in itertools.product(LAYOUTS, itertools.product(GRID, repeat=3)):
-        found[f"matmul {layout} {m} {k} {n}"] = _matmul(layout, m, k, n), TIMES if m * k * n < LARGE else 1
+    for layout, (m, k, n) in itertools.product(LAYOUTS, SIZES):
+        found[f"matmul {layout} {m} {k} {n}"] = _matmul(layout, m, k, n), TIMES if m * k * n < ONCE else 1
     found["matmul x"] = _strided_product, 1
     for nbytes in working_sets(cache_bytes()[2]):
         size = nbytes // dtype.itemsize

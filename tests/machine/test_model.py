@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import autodiff as ad
 from autodiff.machine import tables
 from autodiff.machine.cache import USUAL, read_caches
-from autodiff.machine.model import GRID, WHOLE, Model
+from autodiff.machine.model import SIZES, WHOLE, Model
 from autodiff.program.steps import MOVED, TURN, Step, parts
 
 sizes = st.integers(1, 2000)
@@ -32,11 +32,20 @@ def test_products_that_cost_what_they_multiply(layout, m, k, n):
     assert inside == pytest.approx(1e-11 * m * k * n, rel=1e-6)
 
 
-@given(st.sampled_from(GRID), st.sampled_from(GRID), st.sampled_from(GRID))
-def test_what_was_measured_is_given_back(m, k, n):
+@given(st.sampled_from(SIZES))
+def test_what_was_measured_is_given_back(sizes):
     model = model_of()
-    call, inside = model.product(product_of(m, k, n))
-    assert call + inside == pytest.approx(max(model.table[f"matmul  {m} {k} {n}"], call))
+    call, inside = model.product(product_of(*sizes))
+    assert call + inside == pytest.approx(max(model.table[f"matmul  {' '.join(map(str, sizes))}"], call))
+
+
+def test_what_was_too_large_to_be_measured_is_in_proportion():
+    table = dict(model_of(call=0.0).table) | {"matmul ab 256 256 256": 1.0, "matmul ab 16 1024 256": 2.0}
+    model = Model(table, 1 << 15, 1 << 20)
+    _, cube = model.product(product_of(1024, 1024, 1024, "ab"))
+    assert cube == pytest.approx(64.0)
+    _, thin = model.product(product_of(16, 1024, 1024, "ab"))  # the first of its largest sizes is made smaller
+    assert thin == pytest.approx(4 * model._measured("ab", 16, 256, 1024))
 
 
 def test_several_products_cost_a_call_and_each_of_them():

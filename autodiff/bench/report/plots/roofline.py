@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ....machine.model import GRID, Model
+from ....machine.model import LARGE, Model
 from ...judge.results import Results
 from .style import COLOURS, GREY, MARKERS, OWN
 
@@ -52,7 +52,7 @@ def draw_roofline(figure: Figure, results: Results) -> None:
 
 def _ceilings(axes: Axes, model: Model, least: float) -> None:
     """Arithmetic, and bytes from the second level, the last and memory."""
-    side = GRID[-1]
+    side = LARGE
     peak = 2 * side**3 / model.table[f"matmul  {side} {side} {side}"]
     sets = sorted(int(name.split()[1]) for name in model.table if name.startswith("read "))
     last = [one for one in sets if one > model.private]
