@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any
 
-from ..arrays import as_size
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..arrays import FLOATS, as_size
 from ..errors import AutodiffError, InputError, LimitError, UnknownNameError
 from ..loading import is_reference, load
 from ..network import Network
@@ -92,6 +95,8 @@ class Family:
             raise InputError(f"{told}; expected a number")
         elif wanted is str and not isinstance(value, str):
             raise InputError(f"{told}; expected a word")
+        elif wanted == DTypeLike and (value if isinstance(value, str) else _dtype_name(value)) not in PRECISIONS:
+            raise InputError(f"{told}; expected {' or '.join(PRECISIONS)}")
 
     def __call__(self, **keywords: Any) -> Network:
         """The network. Raises what :meth:`check` and :meth:`check_value` raise, and what the family says.
@@ -120,6 +125,8 @@ class Family:
         return self.make(**self.tiny)
 
 
+#: by their full names alone, so that a case has one name
+PRECISIONS = tuple(sorted((dtype.name for dtype in FLOATS), reverse=True))
 FROM_ZERO = {"seed": 0, "first": 0, "image": 0}  #: integers that may be 0; every other one is a size
 
 OPEN = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
@@ -174,6 +181,15 @@ def _loaded(name: str) -> Family:
         kind = type(found).__name__
         raise InputError(f"{name} is {kind}; expected an autodiff.Network, or a function that makes one") from None
     return Family(name, found, least=-(2**53))
+
+
+def _dtype_name(value: object) -> str:
+    """Of NumPy's dtypes and their types; empty for what is none."""
+    try:
+        found: np.dtype[Any] = np.dtype(value)  # type: ignore[call-overload]
+        return found.name
+    except TypeError:
+        return ""
 
 
 def require_positive(**sizes: Any) -> None:

@@ -187,11 +187,23 @@ def autoencoder(
 
 
 @family(n=4, p=5, q=3)
-def product(n: int, p: int | None = None, q: int | None = None, m: int = 1, seed: int = 0) -> Network:
+def product(
+    n: int,
+    p: int | None = None,
+    q: int | None = None,
+    m: int = 1,
+    seed: int = 0,
+    dtype: DTypeLike = np.float64,
+) -> Network:
     """Three linear layers, so that the Jacobian is the plain product ``(m x q)(q x p)(p x n)``; p and q default to n.
 
     Left to right it costs ``mqp + mpn`` multiply-adds (for m = 1 two vector-matrix products), right to left
     ``qpn + mqn`` (a matrix-matrix product first).
+
+    Args:
+        n, p, q, m: sizes of the matrices.
+        seed: of their entries.
+        dtype: float64 or float32.
 
     Raises:
         InputError: a size below 1.
@@ -201,7 +213,7 @@ def product(n: int, p: int | None = None, q: int | None = None, m: int = 1, seed
     require_memory(8 * (p * n + q * p + m * q))
     rng = np.random.default_rng(seed)
     shapes = ((p, n), (q, p), (m, q))
-    return Network([Dense(_scaled(rng, shape)) for shape in shapes], name="product")
+    return Network([Dense(_scaled(rng, shape)) for shape in shapes], name="product").astype(float_dtype(dtype))
 
 
 def _scaled(rng: np.random.Generator, shape: tuple[int, int]) -> Array:

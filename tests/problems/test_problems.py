@@ -110,6 +110,19 @@ def test_unknown_names_list_the_near_matches(call, message):
         call()
 
 
+@pytest.mark.parametrize("name", sorted(families()))
+def test_every_family_comes_in_both_precisions(name):
+    """The same numbers, rounded."""
+    one, made = families()[name], []
+    for dtype in ("float64", np.float32):
+        made.append(one(**one.tiny, dtype=dtype))
+        assert made[-1].dtype == dtype
+    np.testing.assert_array_equal(made[1].params, made[0].params.astype(np.float32))
+    for wrong in ("f4", "float16", 32, int):
+        with pytest.raises(ad.InputError, match=f"dtype is {wrong!r}; expected float64 or float32"):
+            one(**one.tiny, dtype=wrong)
+
+
 def test_every_family_is_reachable_by_name():
     assert {"mlp", "autoencoder", "product", "digits_loss", "digits_saliency", "curve_fit"} <= families().keys()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, model_validator
@@ -151,7 +151,9 @@ class Sweep(BaseModel):
     engine against the fastest of its mode), "seeds" (time per seed against a list of them), "constants" (layer by layer
     and size by size, what a derivative costs over f, counted and timed) or "bars" (no list); left out, it follows from
     the number of lists.
-    ``memory`` adds a panel of peak bytes to curves. ``labels`` name axes and engines in it.
+    ``memory`` adds a panel of peak bytes to curves. ``labels`` name axes and engines in it. ``across`` is a key of
+    every grid, such as ``dtype``: each case is then compared with the one that has the key's first value and is
+    otherwise the same, and that is what is drawn.
     ``timeout`` are the seconds after which one of its measurements is stopped. A shipped sweep that is ``on_request``
     only runs when it is named.
     """
@@ -163,6 +165,7 @@ class Sweep(BaseModel):
     plot: Plot | None = None
     memory: bool = False
     labels: dict[str, str] = {}
+    across: str = ""
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     on_request: bool = False
     series: Annotated[list[Series], Field(min_length=1)]
@@ -179,9 +182,9 @@ class Sweep(BaseModel):
 
     @property
     def kind(self) -> str:
-        """How it is drawn: as its file says, else by the number of its axes."""
-        if self.plot:
-            return self.plot
+        """How it is drawn: as its file says, else by what it compares, else by the number of its axes."""
+        if self.plot or self.across:
+            return self.plot or "across"
         drawable = len(self.series) == 1 and self.series[0].numeric
         if self.axes == [SEEDS]:
             return SEEDS
@@ -202,6 +205,10 @@ class Sweep(BaseModel):
         if needed is not None and (len(self.axes) != needed or len(self.series) > 1 or not self.series[0].numeric):
             lists = "two lists" if needed == 2 else "one list"
             raise InputError(f"plot {self.plot!r} needs one series, and a grid with {lists} of numbers above 0")
+        if self.across and any(self.across not in series.axes for series in self.series):
+            raise InputError(
+                f"across is {self.across!r}; expected a key with a list of values in the grid of every series"
+            )
         return self
 
     def check(self) -> None:
@@ -279,6 +286,14 @@ class Case:
         if self.index and not self.named:
             parts.append(f"s{self.index}")
         return "-".join(parts)
+
+    def value(self, key: str) -> Scalar:
+        """What a key is in this case."""
+        return self.keywords[key]
+
+    def without(self, key: str) -> Case:
+        """The same with a key left open."""
+        return replace(self, items=tuple(item for item in self.items if item[0] != key))
 
     def network(self) -> Network:
         """Build it. Raises what the problem family raises."""

@@ -38,12 +38,14 @@ class Results:
         frame: the table, with the columns of :data:`~autodiff.bench.judge.columns.RESULTS`, and one for every keyword
             of a problem.
         models: the machine's, by executor and precision.
+        cases: everything that was asked for, by sweep and name, in order.
     """
 
     def __init__(
         self, asked: Iterable[tuple[Case, str]], found: list[Record], origin: Mapping[str, str] | None = None
     ) -> None:
-        self.origin = dict(origin or {})
+        self.origin, asked = dict(origin or {}), list(asked)
+        self.cases = {(case.sweep, case.name): case for case, _ in asked}
         self.models = models_of(found)
         self._by_key: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
         for record in found:
@@ -75,6 +77,10 @@ class Results:
         if not records:
             return None
         return self.ratio(sweep, case, engine, VALUES.get(records[-1].executor, VALUES["numpy"]))
+
+    def ratio_across(self, sweep: str, engine: str, above: str, below: str) -> Ratio | None:
+        """The time of one engine on one case over its time on another, pass by pass; None where one is missing."""
+        return paired_ratio(self.medians(sweep, above, engine), self.medians(sweep, below, engine))
 
     def pass_ratios(self, sweep: str, case: str, above: str, below: str) -> dict[int, float]:
         """The same, of every pass."""

@@ -8,6 +8,7 @@ import pandas as pd
 from ..ask.sweep import SEEDS, Sweep
 from ..judge.intervals import Ratio
 from ..judge.results import Results
+from .across import across
 from .checkpoints import checkpointing
 from .constants import constant_sections
 from .costs import costs
@@ -37,6 +38,7 @@ def findings(results: Results, sweeps: list[Sweep]) -> list[Section]:
     made += [seeds(results, s) for s in sweeps if s.kind == SEEDS]
     made += [one for s in sweeps if s.kind == "constants" for one in constant_sections(results, s)]
     made += [checkpointing(results, s) for s in sweeps if s.kind == "checkpoints"]
+    made += [section for sweep in sweeps if sweep.across for section in across(results, sweep)]
     return [section for section in made if section is not None and not section.table.empty]
 
 

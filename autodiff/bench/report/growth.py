@@ -11,11 +11,13 @@ from ..judge.growth import Exponent, growth
 from ..judge.results import Results
 from .section import Section
 
+UNRELATED = ("bars", "across")  #: kinds of sweeps whose cases do not follow one size
+
 
 def exponents(results: Results, sweeps: list[Sweep]) -> Section:
     """``time ~ axis^exponent`` for every sweep over one axis, a row per part."""
     rows = []
-    for sweep in (sweep for sweep in sweeps if len(sweep.axes) == 1 and sweep.kind != "bars"):
+    for sweep in (sweep for sweep in sweeps if len(sweep.axes) == 1 and sweep.kind not in UNRELATED):
         axis, measured = sweep.axes[0], results.measured(sweep.name)
         if axis == "seed" or measured.empty:
             continue

@@ -190,6 +190,14 @@ def test_series_inherit_from_the_top():
         ({"grid": {"n": [1, "2"], "m": 1, "depth": 1}}, "grid.n is '2'"),
         ({"grid": {"n": 10**30, "m": 1, "depth": 1}}, "grid.n"),
         ({"grid": {"n": 1, "m": 1, "depth": 1, "activation": 3}}, "grid.activation is 3; expected a word"),
+        (
+            {"grid": {"n": 1, "m": 1, "depth": 1, "dtype": ["float64", "float16"]}},
+            "grid.dtype is 'float16'; expected float64 or float32",
+        ),
+        ({"grid": {"n": 1, "m": 1, "depth": 1, "dtype": ["float32", "f4"]}}, "grid.dtype is 'f4'"),
+        ({"grid": {"n": 1, "m": 1, "depth": 1, "dtype": 32}}, "grid.dtype is 32"),
+        ({"across": "m"}, "across is 'm'; expected a key with a list of values"),
+        ({"across": "dtype"}, "across is 'dtype'"),
         ({"plot": "map"}, "plot 'map' needs one series, and a grid with two lists"),
         ({"plot": "ratio", "grid": {"n": 1, "m": 3, "depth": 2}}, "plot 'ratio' needs one series"),
         ({"name": "v1.2"}, "name: String should match"),
@@ -226,6 +234,7 @@ def test_broken_sweeps_are_refused(change, message):
         ({"n": 2, "m": 1, "depth": 2, "activation": ["tanh", "relu"]}, "bars"),
         ({"n": [1, 2], "m": 1, "depth": 2, "activation": ["tanh", "relu"]}, "bars"),
         ({"n": 2, "m": 1, "depth": 2, "seed": [0, 1]}, "bars"),
+        ({"n": [1, 2], "m": 1, "depth": 2, "dtype": ["float64", "float32"]}, "bars"),
     ],
 )
 def test_the_plot_follows_from_the_grid(grid, kind):

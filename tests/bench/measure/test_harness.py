@@ -493,3 +493,19 @@ def test_a_slow_kernel_is_noticed():
     assert not kernel_warning("SkylakeX", flags)
     assert not kernel_warning("Haswell", {"avx2"})
     assert thread_environment(3, {})["OPENBLAS_NUM_THREADS"] == "3"
+
+
+def test_a_peer_without_single_precision_is_unsupported(tmp_path):
+    pytest.importorskip("casadi")
+    single = TINY | {"engines": ["casadi-reverse"], "grid": TINY["grid"] | {"dtype": "float32"}}
+    record, benchmark = measured(tmp_path, "casadi-reverse", single, pytest.skip.Exception)
+    assert (record.status, benchmark.calls) == ("unsupported", 0)
+    assert record.reason == "CasADi computes in double precision only, mlp is float32; network.astype('float64')"
+
+
+@pytest.mark.parametrize("engine", ["forward", "mixed", "compiled-reverse"])
+def test_single_precision_is_verified_to_its_own_tolerance(tmp_path, engine):
+    single = TINY | {"engines": [engine], "grid": TINY["grid"] | {"dtype": "float32"}}
+    record, _ = measured(tmp_path, engine, single)
+    assert (record.status, record.dtype) == ("ok", "float32")
+    assert 1e-12 < record.max_error < 1e-5

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from ...ask.sweep import Sweep
 from ...judge.results import Results
+from ..across import across_table
 from ..checkpoints import checkpoint_table
 from ..crossover import log_ratios
 from ..findings import gain_table, ratio_table
 from ..pairs import Pair, pairs
 from ..rivals import relative
 from . import roofline
+from .across import draw_across
 from .bars import draw_bars
 from .checkpoints import draw_checkpoints
 from .constants import draw_constants
@@ -26,6 +28,7 @@ from .style import save
 from .tradeoff import draw_tradeoff
 
 DRAWERS = {
+    "across": draw_across,
     "bars": draw_bars,
     "checkpoints": draw_checkpoints,
     "constants": draw_constants,
@@ -38,7 +41,7 @@ DRAWERS = {
     "tradeoff": draw_tradeoff,
 }
 ROOFLINE = "roofline"  #: the plot of a whole run
-WIDE = ("checkpoints", "constants", "gain", "peers", "ratio", "seeds", "tradeoff")
+WIDE = ("across", "checkpoints", "constants", "gain", "peers", "ratio", "seeds", "tradeoff")
 HEIGHTS = {"constants": 9.0, "map": 5.2, "peers": 8.0, "seeds": 6.4}  #: inches; others are 4.4 high
 
 
@@ -70,7 +73,9 @@ def enough(results: Results, sweep: Sweep) -> bool:
         return False
     if sweep.kind in ("map", "ratio"):
         return bool(drawn_pairs(results, sweep))
-    compared = {"checkpoints": checkpoint_table, "gain": gain_table, "peers": relative}.get(sweep.kind)
+    compared = {"across": across_table, "checkpoints": checkpoint_table, "gain": gain_table, "peers": relative}.get(
+        sweep.kind
+    )
     return compared is None or not compared(results, sweep).empty
 
 

@@ -1,0 +1,87 @@
+"""What one key changes, from records that are made up for the purpose."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import request_of
+
+from autodiff.bench.ask.files import parse
+from autodiff.bench.ask.tasks import asked, tasks
+from autodiff.bench.judge.across import equal_cost, groups
+from autodiff.bench.judge.results import Results
+from autodiff.bench.records.record import begun
+from autodiff.bench.report.across import across, across_table
+from autodiff.bench.report.plots import draw_all
+
+PRECISION = {
+    "name": "p", "across": "dtype", "engines": ["forward", "reverse", "mixed"], "problem": "mlp",
+    "series": [
+        {"grid": {"n": 64, "m": [16, 64, 256], "depth": 2, "dtype": ["float64", "float32"]}},
+        {"problem": "autoencoder", "grid": {"n": 8, "depth": 2, "bottleneck": 2, "dtype": ["float64", "float32"]}},
+    ],
+}  # fmt: skip
+
+
+def results_of(sweep, seconds, passes=3):
+    """Results in which ``seconds(engine, number, **keywords)`` is what a call took; None for what was not measured."""
+    request, found = request_of(sweep, passes=passes), []
+    for task in (task for task in tasks(request) if task.of):
+        for number in range(1, passes + 1):
+            took = seconds(task.engine, number, **task.of.keywords)
+            made = begun(task, number, 1)
+            timed = {"seconds": [took] * 5, "rounds": 5, "iterations": 1, "min_s": took, "median_s": took}
+            found += [replace(made, dtype="float64", peak_bytes=1000, **timed)] if took else []
+    return Results(asked(request), found)
+
+
+def taken(engine, number, dtype, m=0, **_):
+    """Twice as long in double precision; the machine's speed changes from pass to pass by far more than that."""
+    base = {"value": 1.0, "forward": 64.0, "reverse": float(m or 64), "mixed": 8.0}[engine]
+    return 1e-6 * base * (2.0 if dtype == "float64" else 1.0 if engine != "reverse" else 0.5) * 10.0**number
+
+
+def test_cases_that_differ_in_one_key_are_paired_pass_by_pass():
+    sweep = parse(PRECISION, "x")
+    results = results_of(sweep, taken)
+    assert sweep.kind == "across"
+    assert [(group.name, list(group.cases)) for group in groups(results, sweep)] == [
+        (name, ["float64", "float32"])
+        for name in ("mlp-n64-m16-d2", "mlp-n64-m64-d2", "mlp-n64-m256-d2", "autoencoder-n8-d2-bottleneck2")
+    ]
+    table = across_table(results, sweep)
+    assert len(table) == 4 * 3
+    expected = table["engine"].map({"forward": 2.0, "reverse": 4.0, "mixed": 2.0})
+    for name in ("ratio", "low", "high"):  # the passes differ, their ratios do not
+        assert table[name].tolist() == pytest.approx(expected.tolist())
+    times, crossings, gains = across(results, sweep)
+    assert list(times.table)[:5] == ["case", "engine", "float64", "float32", "ratio"]
+    assert times.table["ratio"][1] == "4.00 [4.00, 4.00]"
+    assert "reverse 4.00 (4.00 to 4.00, 4 cases)" in times.note
+    assert crossings.table["cost the same at"].tolist() == ["m = 64", "m = 128"]
+    assert gains.table["float64"].tolist() == ["2.00 [2.00, 2.00]", *["8.00 [8.00, 8.00]"] * 3]
+
+
+def test_what_one_side_lacks_is_left_out(tmp_path):
+    sweep = parse(PRECISION, "x")
+    lacking = results_of(sweep, lambda e, i, dtype, **k: None if (e, dtype) == ("reverse", "float32") else taken(
+        e, i, dtype, **k))  # fmt: skip
+    assert set(across_table(lacking, sweep)["engine"]) == {"forward", "mixed"}
+    assert across(lacking, sweep)[1].table["at"].tolist() == ["float64"]
+    assert [path.name for path in draw_all(lacking, [sweep], tmp_path)[0]] == ["p.png", "p.svg"]
+    alone = results_of(sweep, lambda e, i, dtype, **k: taken(e, i, dtype, **k) if dtype == "float64" else None)
+    assert across_table(alone, sweep).empty
+    written, undrawn = draw_all(alone, [sweep], tmp_path)
+    assert (written, undrawn) == ([], ["sweep p is not drawn: too little of it was measured"])
+
+
+@pytest.mark.parametrize(
+    ("ratios", "expected"),
+    [
+        ([(0.5, 0.5, 0.5), (2, 2, 2)], [4, 4, 4]),
+        ([(0.5, 0.4, 0.9), (2, 0.9, 3)], [4, None, pytest.approx(2 ** (1 + 2 * np.log2(0.9) / np.log2(0.3)))]),
+        ([(2, 2, 2), (3, 3, 3)], [None, None, None]),
+    ],
+)
+def test_where_a_ratio_crosses_one(ratios, expected):
+    assert equal_cost([2.0, 8.0], np.array(ratios, float)) == expected
