@@ -119,9 +119,10 @@ def _minus(one: Work, other: Work) -> Work:
 
 
 def _slope(few: Work, more: Work) -> Work:
+    """Of the line through both; not below 0, where as many seeds as there are samples take other steps."""
     parts = _minus(more, few)
     names = ("fma", "elementwise", "transcendental", "elements", "calls")
-    return Work(*(getattr(parts, name) // (MORE - FEW) for name in names))
+    return Work(*(max(getattr(parts, name), 0) // (MORE - FEW) for name in names))
 
 
 def _line(counted: tuple[Work, Work], k: int) -> Work:

@@ -72,6 +72,9 @@ class Family:
 
     def _refuse_unknown(self, key: str, known: Mapping[str, inspect.Parameter]) -> None:
         if key not in known and not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values()):
+            if key == "batch":
+                called = next((f"; its examples are called {name}" for name in EXAMPLES if name in known), "")
+                raise InputError(f"problem {self.name} takes no batch{called}")
             raise UnknownNameError(f"parameter of problem {self.name}", key, known)
 
     def check_value(self, key: str, value: object, where: str = "") -> None:
@@ -127,6 +130,7 @@ class Family:
 
 #: by their full names alone, so that a case has one name
 PRECISIONS = tuple(sorted((dtype.name for dtype in FLOATS), reverse=True))
+EXAMPLES = ("samples", "points")  #: what families call theirs that had them before there were batches
 FROM_ZERO = {"seed": 0, "first": 0, "image": 0}  #: integers that may be 0; every other one is a size
 
 OPEN = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from ..arrays import Array, float_dtype
 from ..errors import InputError
-from ..layers import ACTIVATIONS, Batched, CrossEntropy, Dense, Layer
+from ..layers import ACTIVATIONS, Batched, Dense, Layer
 from ..layers.activations import activation as find_activation
 from ..network import Network
 from .families import family, require_memory, require_positive
@@ -68,6 +68,11 @@ def dense_chain(rng: np.random.Generator, sizes: list[int], activation: str) -> 
     return layers
 
 
+def batched(layers: list[Layer], batch: int) -> list[Layer]:
+    """The same layers, with the same parameters, of every one of ``batch`` inputs; a batch of one is the layers."""
+    return layers if batch == 1 else [Batched(layer, batch) for layer in layers]
+
+
 def read_widths(text: str) -> list[int]:
     """Widths in full, the inputs first: ``784-300-100-10``.
 
@@ -91,8 +96,14 @@ def mlp(
     dtype: DTypeLike = np.float64,
     *,
     widths: str | None = None,
+    batch: int = 1,
 ) -> Network:
     """A multilayer perceptron R^n -> R^m of ``depth`` dense layers with ``width`` units between them.
+
+    With a batch it is ``R^(batch n) -> R^(batch m)``, the same perceptron of each of ``batch`` inputs, one after the
+    other. Its Jacobian with respect to the input is block diagonal, the block of example b being ``f'(x_b)``, and comes
+    as a dense matrix. Forward and reverse keep that structure, so the work is ``batch`` times that of one example;
+    mixed keeps it as far as the narrow place, and multiplies across it as if the blocks were dense.
 
     Args:
         n, m: inputs and outputs.
@@ -102,11 +113,13 @@ def mlp(
         activation: of the hidden layers.
         seed: of the weights.
         dtype: float64 or float32.
+        batch: inputs that it is applied to.
 
     Raises:
         InputError: a size below 1. UnknownNameError: no such activation. LimitError: more memory than there is.
     """
     find_activation(activation)
+    require_positive(batch=batch)
     if widths is not None:
         sizes = read_widths(widths)
     else:
@@ -115,42 +128,9 @@ def mlp(
         assert m is not None
         assert depth is not None
         sizes = [n, *[width] * (depth - 1), m]
+    require_memory(8 * batch * max(sizes))
     layers = dense_chain(np.random.default_rng(seed), sizes, activation)
-    return Network(layers, name="mlp").astype(float_dtype(dtype))
-
-
-@family(wrt="params", widths="5-4-3", samples=4)
-def classifier_loss(
-    widths: str = "64-32-10",
-    samples: int = 256,
-    activation: str = "tanh",
-    seed: int = 0,
-    dtype: DTypeLike = np.float64,
-) -> Network:
-    """The mean cross-entropy of a classifier of any size over a batch of random inputs and labels.
-
-    Differentiate it with ``wrt="params"``, as training does; its speed does not depend on what the classes mean. The
-    example input is the batch.
-
-    Args:
-        widths: inputs, hidden layers and classes: ``784-300-100-10``.
-        samples: in the batch.
-        activation: of the hidden layers.
-        seed: of the weights, the batch and its labels.
-        dtype: float64 or float32.
-
-    Raises:
-        InputError: sizes that cannot be read. UnknownNameError: no such activation. LimitError: more memory than there
-            is.
-    """
-    find_activation(activation)
-    require_positive(samples=samples)
-    sizes, rng = read_widths(widths), np.random.default_rng(seed)
-    require_memory(8 * samples * max(sizes))
-    layers = [Batched(layer, samples) for layer in dense_chain(rng, sizes, activation)]
-    loss = CrossEntropy(rng.integers(sizes[-1], size=samples), sizes[-1])
-    batch = rng.standard_normal(samples * sizes[0])
-    return Network([*layers, loss], name="classifier_loss", example=batch).astype(float_dtype(dtype))
+    return Network(batched(layers, batch), name="mlp").astype(float_dtype(dtype))
 
 
 @family(n=6, bottleneck=2, depth=4)
@@ -161,6 +141,7 @@ def autoencoder(
     activation: str = "tanh",
     seed: int = 0,
     dtype: DTypeLike = np.float64,
+    batch: int = 1,
 ) -> Network:
     """An autoencoder R^n -> R^n: ``depth`` dense layers of width n with ``bottleneck`` units in the middle.
 
@@ -173,17 +154,20 @@ def autoencoder(
         activation: of all layers but the last.
         seed: of the weights.
         dtype: float64 or float32.
+        batch: inputs that it is applied to, one after the other; see :func:`mlp`.
 
     Raises:
-        InputError: a size below 1, or an odd depth. UnknownNameError: no such activation.
+        InputError: a size below 1, or an odd depth. UnknownNameError: no such activation. LimitError: more memory than
+            there is.
     """
-    require_positive(n=n, bottleneck=bottleneck, depth=depth)
+    require_positive(n=n, bottleneck=bottleneck, depth=depth, batch=batch)
     if depth % 2:
         raise InputError(f"depth is {depth}; expected an even number, half of it on each side of the bottleneck")
     find_activation(activation)
+    require_memory(8 * batch * n)
     half = [n] * (depth // 2)
     layers = dense_chain(np.random.default_rng(seed), [*half, bottleneck, *half], activation)
-    return Network(layers, name="autoencoder").astype(float_dtype(dtype))
+    return Network(batched(layers, batch), name="autoencoder").astype(float_dtype(dtype))
 
 
 @family(n=4, p=5, q=3)
@@ -194,6 +178,7 @@ def product(
     m: int = 1,
     seed: int = 0,
     dtype: DTypeLike = np.float64,
+    batch: int = 1,
 ) -> Network:
     """Three linear layers, so that the Jacobian is the plain product ``(m x q)(q x p)(p x n)``; p and q default to n.
 
@@ -204,16 +189,18 @@ def product(
         n, p, q, m: sizes of the matrices.
         seed: of their entries.
         dtype: float64 or float32.
+        batch: inputs that they are applied to, one after the other; see :func:`mlp`.
 
     Raises:
-        InputError: a size below 1.
+        InputError: a size below 1. LimitError: more memory than there is.
     """
     p, q = n if p is None else p, n if q is None else q
-    require_positive(n=n, p=p, q=q, m=m)
-    require_memory(8 * (p * n + q * p + m * q))
+    require_positive(n=n, p=p, q=q, m=m, batch=batch)
+    require_memory(8 * (p * n + q * p + m * q + batch * max(n, p, q, m)))
     rng = np.random.default_rng(seed)
     shapes = ((p, n), (q, p), (m, q))
-    return Network([Dense(_scaled(rng, shape)) for shape in shapes], name="product").astype(float_dtype(dtype))
+    layers: list[Layer] = [Dense(_scaled(rng, shape)) for shape in shapes]
+    return Network(batched(layers, batch), name="product").astype(float_dtype(dtype))
 
 
 def _scaled(rng: np.random.Generator, shape: tuple[int, int]) -> Array:

@@ -1,5 +1,7 @@
 """Mixed mode: planned, agreed with, and within its memory; blocks; and the layout of memory by lifetimes."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from conftest import every_wrt, peak_bytes
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 import autodiff as ad
 from autodiff.engines.bracketed import ExplicitOptimal, write_plan
+from autodiff.engines.costs import layer_costs
 from autodiff.engines.mixed import Mixed
 from autodiff.engines.running import ProgramRun
 from autodiff.engines.writer import Writer
@@ -213,3 +216,13 @@ def test_slots_that_live_together_do_not_overlap(spans):
 def test_bad_options_are_refused(name, message):
     with pytest.raises(ad.AutodiffError, match=message):
         ad.engine(name)
+
+
+@pytest.mark.parametrize("batch", [2, 3, 4])
+def test_no_cost_falls_with_more_seeds(batch):
+    """As many seeds as there are samples in a batch take other steps, which the line through both counts ignores."""
+    network = ad.problems.mlp(16, 16, 3, 16, batch=batch)
+    for cost in layer_costs(network):
+        slopes = (asdict(one) for one in (cost.push[1], cost.pull[1]))
+        assert min(value for slope in slopes for value in slope.values()) >= 0
+    assert ad.engine("mixed").layout(network).work.fma > 0

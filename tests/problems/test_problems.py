@@ -90,6 +90,14 @@ def test_curve_fit_finds_its_peaks():
         (lambda: ad.problems.digits_saliency(image=-1), "image is -1"),
         (lambda: ad.problems.curve_fit(noise=0.0), "noise is 0.0; expected a positive number"),
         (lambda: find_family("mlp")(n=1, m=1), "problem mlp needs depth"),
+        (lambda: ad.problems.mlp(1, 1, 2, batch=0), "batch is 0; expected an integer of at least 1"),
+        (lambda: find_family("autoencoder")(n=4, bottleneck=1, batch=1.5), "batch is 1.5"),
+        (lambda: ad.problems.product(2, batch=True), "batch is True"),
+        (lambda: ad.problems.regression_loss(2, batch=-1), "batch is -1"),
+        (lambda: ad.problems.mlp(2, 1, 2, batch=2**50), "its arrays alone would take"),
+        (lambda: find_family("digits_loss")(batch=4), "digits_loss takes no batch; its examples are called samples"),
+        (lambda: find_family("curve_fit")(batch=4), "curve_fit takes no batch; its examples are called points"),
+        (lambda: find_family("digits_saliency")(batch=4), "digits_saliency takes no batch$"),
     ],
 )
 def test_bad_sizes_are_refused(call, message):
@@ -108,6 +116,45 @@ def test_bad_sizes_are_refused(call, message):
 def test_unknown_names_list_the_near_matches(call, message):
     with pytest.raises(ad.UnknownNameError, match=message):
         call()
+
+
+BATCHED = {"mlp": {"n": 3, "m": 2, "depth": 3, "width": 4}, "autoencoder": {"n": 4, "bottleneck": 2, "depth": 4},
+           "product": {"n": 3, "m": 2}}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BATCHED)
+@pytest.mark.parametrize("batch", [1, 2, 5])
+@pytest.mark.parametrize("engine", ["forward", "reverse", "mixed", "compiled-mixed"])
+def test_a_batch_is_the_same_network_of_every_input(name, batch, engine):
+    """Also where a batch has as many samples as seeds at which costs are counted; the Jacobian is block diagonal."""
+    alone, made = (find_family(name)(**BATCHED[name], **more) for more in ({}, {"batch": batch}))
+    np.testing.assert_array_equal(made.params, alone.params)
+    examples = np.random.default_rng(0).standard_normal((batch, alone.n))
+    np.testing.assert_allclose(made(examples.ravel()), np.concatenate([alone(x) for x in examples]), rtol=1e-12)
+    J = ad.jacobian(made, examples.ravel(), engine).reshape(batch, alone.m, batch, alone.n)
+    for i, x in enumerate(examples):
+        np.testing.assert_allclose(J[i, :, i], ad.jacobian(alone, x), rtol=1e-10, atol=1e-14)
+        assert not J[i][:, np.arange(batch) != i].any()
+
+
+@pytest.mark.parametrize("engine", ["forward", "reverse"])
+def test_the_blocks_of_a_batch_are_not_multiplied_by_zeros(engine):
+    products = [ad.engine(engine).layout(ad.problems.mlp(3, 2, 4, 5, batch=b)).work.fma / b for b in (1, 2, 4, 32)]
+    assert len(set(products)) == 1
+
+
+def test_regression_loss_is_the_mean_over_its_batch():
+    """So its gradient is the mean of the examples' own, and the parameters are those of the perceptron."""
+    loss = ad.problems.regression_loss(3, 2, 3, 4, batch=6)
+    alone = ad.problems.mlp(3, 2, 3, 4)
+    np.testing.assert_array_equal(loss.params, alone.params)
+    examples = loss.example_input().reshape(6, 3)
+    misfit, root = loss.layers[-2], np.sqrt(6)
+    errors = np.array([alone(x) for x in examples]) - misfit.observed.reshape(6, 2)
+    assert loss(examples.ravel())[0] == pytest.approx(0.5 * (errors**2).sum(axis=1).mean(), rel=1e-12)
+    assert misfit.sigma == pytest.approx(root)
+    own = [ad.vjp(alone, x, error, wrt="params")[1] for x, error in zip(examples, errors, strict=True)]
+    np.testing.assert_allclose(ad.gradient(loss, examples.ravel(), wrt="params"), np.mean(own, axis=0), rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", sorted(families()))
