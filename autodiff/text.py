@@ -23,6 +23,14 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds / 1e-9:.3g} ns"
 
 
+def bytes_text(count: float) -> str:
+    """Bytes with three digits and a decimal unit: ``33.6 MB``."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if count >= scale:
+            return f"{count / scale:.3g} {unit}"
+    return f"{count:g} B"
+
+
 def tame(text: object, most: int = MOST) -> str:
     """One line of printable characters, at most so many: no terminal's escape sequences, no control characters."""
     whole = str(text)

@@ -94,7 +94,7 @@ def _medians(table: pd.DataFrame, key: str) -> str:
         engines = []
         for engine, mine in own.groupby("engine", sort=False):
             ratio = mine["ratio"]
-            engines.append(f"{engine} {ratio.median():.2f} ({ratio.min():.2f} to {ratio.max():.2f}, {len(mine)} cases)")
+            engines.append(f"{engine} {ratio.median():.3g} ({ratio.min():.3g} to {ratio.max():.3g}, {len(mine)} cases)")
         at = label(key, value)  # type: ignore[arg-type]
         said.append(f"{at}, the median over the cases: {', '.join(engines)}.")
     return " ".join(said)

@@ -9,6 +9,7 @@ from ..ask.sweep import SEEDS, Sweep
 from ..judge.intervals import Ratio
 from ..judge.results import Results
 from .across import across
+from .batches import BATCH, per_example
 from .checkpoints import checkpointing
 from .constants import constant_sections
 from .costs import costs
@@ -38,6 +39,7 @@ def findings(results: Results, sweeps: list[Sweep]) -> list[Section]:
     made += [seeds(results, s) for s in sweeps if s.kind == SEEDS]
     made += [one for s in sweeps if s.kind == "constants" for one in constant_sections(results, s)]
     made += [checkpointing(results, s) for s in sweeps if s.kind == "checkpoints"]
+    made += [per_example(results, sweep) for sweep in sweeps if sweep.axes == [BATCH]]
     made += [section for sweep in sweeps if sweep.across for section in across(results, sweep)]
     return [section for section in made if section is not None and not section.table.empty]
 

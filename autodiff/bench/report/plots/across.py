@@ -30,7 +30,8 @@ def draw_across(figure: Figure, results: Results, sweep: Sweep) -> None:
             _panel(axes, own, sweep, [group for group in every if group.index == index], drawn)
             axes.set_title(_title(sweep, index), fontsize=10)
         base = label(sweep.across, every[0].base)
-        row[0].set_ylabel(words(f"time with {base} / {label(sweep.across, value)}"))
+        row[0].set_ylabel(words(f"time: {base} / {label(sweep.across, value)}"))
+    _ticks(panels[0, 0])
     handles = {text: line for axes in panels.flat for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=min(len(handles), 4), fontsize=9)
     figure.suptitle(words(sweep.heading), fontsize=12, x=0.01, ha="left", fontweight="bold")
@@ -50,10 +51,6 @@ def _panel(axes: Axes, own: pd.DataFrame, sweep: Sweep, series: list[Group], dra
     if own["predicted"].notna().any():
         axes.scatter([], [], marker="_", s=60, color=GREY, label="predicted")
     axes.axhline(1.0, color="black", linewidth=0.8, zorder=0)
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(10, subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
     axis = moving(series)
     texts = [f"{group.items[axis]:g}" if axis else words(group.name) for group in series]
     axes.set_xticks(range(len(names)), texts, rotation=0 if axis else 20)
@@ -61,6 +58,15 @@ def _panel(axes: Axes, own: pd.DataFrame, sweep: Sweep, series: list[Group], dra
     axes.grid(visible=False, axis="x")
     if axis:
         axes.set_xlabel(axis_label(sweep, axis))
+
+
+def _ticks(axes: Axes) -> None:
+    """Of the ratios, which all panels share; call it when everything is drawn."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(10, subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if high < 5 * low else (1.0, 3.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _title(sweep: Sweep, index: int) -> str:

@@ -12,6 +12,7 @@ from ...judge.growth import Exponent, growth
 from ...judge.results import Results
 from .style import GREY, Look, bytes_axis, looks, seconds_axis, size_axis, words
 
+WEIGHTS = "the weights"
 LABELS = {"n": "inputs n", "m": "outputs m", "depth": "depth (layers)"}
 
 
@@ -38,6 +39,8 @@ def draw_curves(figure: Figure, results: Results, sweep: Sweep) -> None:
         _memory(panels[1], sweep, measured)
         time.get_legend().remove()  # half a figure has no room for it
         lines, labels = time.get_legend_handles_labels()
+        more = zip(*panels[1].get_legend_handles_labels(), strict=True)
+        lines, labels = zip(*zip(lines, labels, strict=True), *(one for one in more if one[1] == WEIGHTS), strict=True)
         text = _fixed(measured, axis)
         legend = figure.legend(
             lines, labels, title=text, title_fontsize=8, loc="outside lower center", ncols=3, fontsize=9
@@ -97,9 +100,18 @@ def _memory(axes: Axes, sweep: Sweep, measured: pd.DataFrame) -> None:
         own = own.sort_values(f"key_{axis}")
         peak, label = own["peak_bytes"].astype(float), engine_label(sweep, str(engine))
         axes.plot(own[f"key_{axis}"], peak, label=label, **drawn[str(engine)].line())
+    draw_weights(axes, measured, axis)
     axes.set_ylabel("peak memory of the engine")
     bytes_axis(axes)
     axes.set_title("Memory")
+
+
+def draw_weights(axes: Axes, measured: pd.DataFrame, axis: str) -> None:
+    """What the parameters take, which no engine's peak holds, so that one sees what outweighs what."""
+    known = measured.drop_duplicates("case").sort_values(f"key_{axis}")
+    size = [count * np.dtype(dtype).itemsize for count, dtype in known[["parameters", "dtype"]].to_numpy().tolist()]
+    if all(size):
+        axes.plot(known[f"key_{axis}"], size, color=GREY, linestyle="-.", linewidth=1.2, label=WEIGHTS)
 
 
 def _fixed(measured: pd.DataFrame, axis: str) -> str:

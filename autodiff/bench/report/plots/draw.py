@@ -58,6 +58,8 @@ def draw_all(results: Results, sweeps: list[Sweep], folder: Path) -> tuple[list[
         wide = sweep.kind in WIDE or (sweep.kind == "curves" and sweep.memory)
         wide = wide or (sweep.kind == "map" and len(drawn_pairs(results, sweep)) > 1)
         size = {"width": 10.0 if wide else 7.0, "height": HEIGHTS.get(sweep.kind, 4.4)}
+        if sweep.kind == "across":
+            size["height"] = 1.8 + 2.6 * across_table(results, sweep)["value"].nunique()
         if sweep.kind == "bars":
             size["height"] = max(4.4, 1.8 + 0.24 * len(results.measured(sweep.name)))
         written += save(partial(DRAWERS[sweep.kind], results=results, sweep=sweep), folder / sweep.name, **size)

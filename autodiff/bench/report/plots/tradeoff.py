@@ -7,7 +7,7 @@ from matplotlib.ticker import LogLocator
 
 from ...ask.sweep import Sweep
 from ...judge.results import Results
-from .curves import axis_label, engine_label
+from .curves import axis_label, draw_weights, engine_label
 from .style import bytes_axis, looks, seconds_axis, words
 
 
@@ -22,6 +22,7 @@ def draw_tradeoff(figure: Figure, results: Results, sweep: Sweep) -> None:
         peak = own["peak_bytes"].astype(float)
         memory.plot(own[f"key_{axis}"], peak, **style)
         trade.plot(peak, own["median_s"], **style)
+    draw_weights(memory, measured, axis)
     memory.set_xscale("log", base=2)
     sizes = sorted(measured[f"key_{axis}"].unique().tolist())
     memory.set_xticks(sizes, [f"{size:g}" for size in sizes])
@@ -36,6 +37,6 @@ def draw_tradeoff(figure: Figure, results: Results, sweep: Sweep) -> None:
     trade.set_ylabel("time of one call")
     seconds_axis(trade)
     trade.set_title("Time against memory")
-    handles, labels = trade.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), fontsize=9)
+    handles, labels = memory.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 5), fontsize=9)
     figure.suptitle(words(sweep.heading), fontsize=12, x=0.01, ha="left", fontweight="bold")
