@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ...engines import engine as find_engine
 from ...engines.registry import split_names, why_not
@@ -34,7 +34,7 @@ class Request(BaseModel):
         engines: instead of the sweeps' own, if any.
         effort: "quick", "default" or "full".
         passes: how often everything is measured.
-        threads: of BLAS, and of every peer.
+        threads: of BLAS, and of every peer, where a series does not have its own.
         again: every engine twice, in processes of their own.
         device: "cpu" or "gpu", for the peers that know both.
         timeout: seconds after which a measurement is stopped; None for each sweep's own.
@@ -56,6 +56,19 @@ class Request(BaseModel):
     max_seconds: Seconds = MAX_SECONDS
     budget: Seconds | None = None
     pythons: dict[str, str] = {}
+
+    @field_validator("sweeps")
+    @classmethod
+    def _settle(cls, sweeps: list[Sweep]) -> list[Sweep]:
+        """What a run is asked for does not change with the processors that a process of it may use."""
+        return [sweep.settled() for sweep in sweeps]
+
+    @property
+    def cores(self) -> int:
+        """Processors that its measurements need: those of the one with the most threads."""
+        return max(
+            self.threads, *(count for sweep in self.sweeps for series in sweep.series for count in series.counts)
+        )
 
     @classmethod
     def read(cls, data: object, source: str) -> Self:
@@ -82,9 +95,20 @@ class Request(BaseModel):
             sweep.check()
         for name in self.engines:
             find_engine(name)
-        check_threads(self.threads)
+        self.check_threads()
         for family, path in self.pythons.items():
             ask(family, path)
+
+    def check_threads(self) -> None:
+        """Refuse threads, of the run or of a sweep, that this process cannot be given.
+
+        Raises:
+            InputError: saying what it can.
+        """
+        check_threads(self.threads)
+        for sweep in self.sweeps:
+            for count in (count for series in sweep.series for count in series.counts if count):
+                check_threads(count, f"sweep {sweep.name}: threads")
 
 
 def request_from(given: Mapping[str, Any]) -> Request:
@@ -103,7 +127,7 @@ def request_from(given: Mapping[str, Any]) -> Request:
     names = _engine_names(given["engines"], pythons)
     threads = given["threads"] or 1
     check_threads(threads)
-    return Request(
+    made = Request(
         sweeps=load_all(given["sweep"] or []),
         engines=names,
         effort=effort,
@@ -116,6 +140,8 @@ def request_from(given: Mapping[str, Any]) -> Request:
         budget=None if given["budget"] is None else read_duration(given["budget"], "--budget"),
         pythons=pythons,
     )
+    made.check_threads()
+    return made
 
 
 def _engine_names(text: str, pythons: Mapping[str, str]) -> list[str]:
@@ -134,14 +160,14 @@ def _engine_names(text: str, pythons: Mapping[str, str]) -> list[str]:
     return names
 
 
-def check_threads(threads: int) -> None:
+def check_threads(threads: int, what: str = "--threads") -> None:
     """Refuse thread counts that this process cannot be given.
 
     Raises:
         InputError: saying what it can.
     """
     if not 1 <= threads <= len(usable_cores()):
-        raise InputError(f"--threads is {threads}; this process may use 1 to {len(usable_cores())} processors")
+        raise InputError(f"{what} is {threads}; this process may use 1 to {len(usable_cores())} processors")
 
 
 def _positive(what: str, value: float | None) -> float | None:

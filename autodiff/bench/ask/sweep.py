@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, Stric
 from ...engines import OPERATIONS
 from ...engines import engine as find_engine
 from ...errors import InputError, UnknownNameError
+from ...machine.host import usable_cores
 from ...network import Network
 from ...problems import find_family
 from ...text import tame
@@ -24,13 +25,14 @@ from ...text import tame
 Scalar = StrictInt | StrictFloat | StrictStr
 Grid = dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]]
 Plot = Literal["curves", "map", "ratio", "bars", "gain", "tradeoff", "checkpoints", "peers", "seeds", "constants"]
+Threads = Annotated[StrictInt, Field(ge=1)] | Literal["all"]
 Effort = Literal["quick", "default", "full"]
 TAKEN = ("results", "passes", "rules", "roofline")  #: names of a run's own tables; a sweep's is named after it
 SEEDED = ("jvp", "vjp")
 NAMED = ("problem", "operation", "wrt")  #: what the series of a sweep may differ in, beside the grid
 EFFORTS: tuple[Effort, ...] = ("quick", "default", "full")
 
-SEEDS = "seeds"  #: an axis that is none of the problem's
+SEEDS, THREADS = "seeds", "threads"  #: what cases differ in besides the problem's keywords
 SHORT = {"depth": "d", "width": "w", SEEDS: "k", "layer": "", "elements": "e"}  #: how keys are written in a case's name
 
 
@@ -39,7 +41,9 @@ class Series(BaseModel):
 
     ``seeds`` are the tangents of a jvp, the cotangents of a vjp; a list of them is an axis, as the grid's lists are.
     ``points`` are tables of keywords that change together; every one of them is combined with the whole grid, every
-    second one at quick effort. ``quick`` and ``full`` replace entries of the grid at that effort.
+    second one at quick effort. ``quick`` and ``full`` replace entries of the grid at that effort. ``threads`` are
+    numbers of threads, "all" for every processor that may be used: each case is measured with each of them, in
+    processes of their own. Left out, a case has the run's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,6 +53,7 @@ class Series(BaseModel):
     wrt: Literal["input", "params"] = "input"
     seeds: StrictInt | Annotated[list[StrictInt], Field(min_length=1)] = 1
     engines: Annotated[list[str], Field(min_length=1)]
+    threads: list[Threads] = []
     grid: Grid = {}
     points: list[Annotated[dict[str, Scalar], Field(min_length=1)]] = []
     quick: Grid = {}
@@ -61,6 +66,8 @@ class Series(BaseModel):
             raise UnknownNameError("operation", self.operation, OPERATIONS)
         if len(set(self.engines)) < len(self.engines):
             raise InputError(f"engines lists a name twice: {', '.join(self.engines)}")
+        if len(set(self.threads)) < len(self.threads):
+            raise InputError("threads lists a number twice")
         for point in self.points:
             if point.keys() != self.points[0].keys():
                 raise InputError(f"points: {point} and {self.points[0]} do not have the same keys")
@@ -127,6 +134,15 @@ class Series(BaseModel):
         return self.points[:: 2 if effort == "quick" else 1]
 
     @property
+    def counts(self) -> list[int]:
+        """The numbers of threads here, each once; 0 alone where the run's is meant."""
+        return list(dict.fromkeys(len(usable_cores()) if one == "all" else one for one in self.threads)) or [0]
+
+    def varies(self, key: str) -> bool:
+        """A key of the grid, or the threads, takes more than one value."""
+        return key in self.axes or (key == THREADS and len(self.threads) > 1)
+
+    @property
     def axes(self) -> list[str]:
         """The grid's keys that take more than one value."""
         return [key for key, value in self.lists.items() if isinstance(value, list) and len(value) > 1]
@@ -152,8 +168,8 @@ class Sweep(BaseModel):
     and size by size, what a derivative costs over f, counted and timed) or "bars" (no list); left out, it follows from
     the number of lists.
     ``memory`` adds a panel of peak bytes to curves. ``labels`` name axes and engines in it. ``across`` is a key of
-    every grid, such as ``dtype``: each case is then compared with the one that has the key's first value and is
-    otherwise the same, and that is what is drawn.
+    every grid, such as ``dtype``, or "threads": each case is then compared with the one that has the key's first value
+    and is otherwise the same, and that is what is drawn.
     ``timeout`` are the seconds after which one of its measurements is stopped. A shipped sweep that is ``on_request``
     only runs when it is named.
     """
@@ -205,11 +221,19 @@ class Sweep(BaseModel):
         if needed is not None and (len(self.axes) != needed or len(self.series) > 1 or not self.series[0].numeric):
             lists = "two lists" if needed == 2 else "one list"
             raise InputError(f"plot {self.plot!r} needs one series, and a grid with {lists} of numbers above 0")
-        if self.across and any(self.across not in series.axes for series in self.series):
-            raise InputError(
-                f"across is {self.across!r}; expected a key with a list of values in the grid of every series"
-            )
+        if self.across and not all(series.varies(self.across) for series in self.series):
+            told = "expected a key with a list of values in the grid of every series, or threads"
+            raise InputError(f"across is {self.across!r}; {told}")
         return self
+
+    def settled(self) -> Self:
+        """The same with numbers of threads for "all", as many as there are here."""
+        if not any("all" in series.threads for series in self.series):
+            return self
+        counted = [
+            series.model_copy(update={"threads": series.counts}) if series.threads else series for series in self.series
+        ]
+        return self.model_copy(update={"series": counted})
 
     def check(self) -> None:
         """Find the problems and engines of every series, and keep the names of cases apart at every effort.
@@ -237,15 +261,16 @@ class Sweep(BaseModel):
         differ = [key for key in NAMED if len({getattr(one, key) for one in self.series}) > 1]
         by = tuple(differ[:1] if differ[:1] == ["problem"] else differ)
         return [
-            Case(self.name, index, series, tuple(point.items()), by)
+            Case(self.name, index, series, tuple(point.items()), by, threads)
             for index, series in enumerate(self.series)
             for point in series.combinations(effort)
+            for threads in series.counts
         ]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One network and one operation; the engines of its series are compared on it.
+    """One network and one operation, with so many threads; the engines of its series are compared on it.
 
     Attributes:
         sweep: its name.
@@ -253,6 +278,7 @@ class Case:
         series: the series.
         items: a value for every key of the series' lists, points and grid.
         named: by what of its series the case's name begins, since the sweep's series differ in it.
+        threads: 0 where the run's number is meant.
     """
 
     sweep: str
@@ -260,10 +286,11 @@ class Case:
     series: Series
     items: tuple[tuple[str, Scalar], ...]
     named: tuple[str, ...]
+    threads: int = 0
 
     @property
     def keys(self) -> dict[str, Scalar]:
-        """Everything that tells it from the other cases of its series."""
+        """Everything that tells it from the other cases of its series but threads."""
         return dict(self.items)
 
     @property
@@ -280,19 +307,22 @@ class Case:
 
     @property
     def name(self) -> str:
-        """A readable name, unique within the sweep: ``n1024-m1-d4-w64``."""
+        """A readable name, unique within the sweep: ``n1024-m1-d4-w64``, with ``-t2`` for two threads."""
         parts = [str(getattr(self.series, key)) for key in self.named or (() if self.items else NAMED[:1])]
         parts += [f"{SHORT.get(key, key)}{value}" for key, value in self.items]
+        parts += [f"t{self.threads}"] if self.threads else []
         if self.index and not self.named:
             parts.append(f"s{self.index}")
         return "-".join(parts)
 
     def value(self, key: str) -> Scalar:
         """What a key is in this case."""
-        return self.keywords[key]
+        return self.threads if key == THREADS else self.keywords[key]
 
     def without(self, key: str) -> Case:
         """The same with a key left open."""
+        if key == THREADS:
+            return replace(self, threads=0)
         return replace(self, items=tuple(item for item in self.items if item[0] != key))
 
     def network(self) -> Network:

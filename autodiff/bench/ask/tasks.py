@@ -24,6 +24,7 @@ class Task:
         sweep, case, engine: what its record is kept under.
         family: whose process measures it.
         of: the case; None for a kernel of the machine.
+        threads: that it is measured with; 0 for the run's.
     """
 
     sweep: str
@@ -31,6 +32,12 @@ class Task:
     engine: str
     family: str
     of: Case | None
+    threads: int = 0
+
+    @property
+    def process(self) -> str:
+        """In which process it is measured: its family's, one for each number of threads."""
+        return f"{self.family}-{self.threads}-threads" if self.threads else self.family
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -100,11 +107,14 @@ def tasks(request: Request, number: int = 1) -> list[Task]:
         others = [name for executor, name in VALUES.items() if executor in known]
         if case.series.axes == [SEEDS]:
             others.append(PRODUCTS["compiled" if "compiled" in known else "numpy"])
-        found += _ordered(case, case.name, [*others, *engines], families, number)
+        threads = case.threads if case.threads != request.threads else 0
+        found += _ordered(case, case.name, [*others, *engines], families, number, threads)
     return found
 
 
-def _ordered(case: Case, name: str, engines: Sequence[str], families: Mapping[str, str], number: int) -> list[Task]:
+def _ordered(
+    case: Case, name: str, engines: Sequence[str], families: Mapping[str, str], number: int, threads: int = 0
+) -> list[Task]:
     """The tasks of a case in a pass."""
-    own = [Task(case.sweep, name, engine, families.get(engine, OURS), case) for engine in engines]
+    own = [Task(case.sweep, name, engine, families.get(engine, OURS), case, threads) for engine in engines]
     return own if number % 2 else own[::-1]

@@ -45,10 +45,11 @@ def groups(results: Results, sweep: Sweep) -> list[Group]:
 
 
 def moving(own: list[Group]) -> str:
-    """The one keyword of numbers that groups of a series differ in; empty where there is none, or more."""
+    """The keyword of numbers that groups of a series differ in, the first of several that are equal; else empty."""
     names = [key for key in own[0].items if len({group.items[key] for group in own}) > 1]
     numbers = [key for key in names if all(isinstance(group.items[key], int | float) for group in own)]
-    return numbers[0] if len(names) == 1 and numbers else ""
+    alike = all(len({group.items[key] for key in names}) == 1 for group in own)
+    return numbers[0] if numbers == names and numbers and alike else ""
 
 
 def equal_cost(sizes: list[float], ratios: Floats) -> list[float | None]:

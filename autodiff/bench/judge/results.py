@@ -47,6 +47,7 @@ class Results:
         self.origin, asked = dict(origin or {}), list(asked)
         self.cases = {(case.sweep, case.name): case for case, _ in asked}
         self.models = models_of(found)
+        self._threads = {record.threads for record in found if record.sweep == MACHINE} - {0}  # which says nothing
         self._by_key: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
         for record in found:
             if record.sweep != MACHINE:
@@ -164,6 +165,8 @@ class Results:
         model = self.models.get((record.executor, record.dtype))
         if not work.calls:
             return {}
+        if self._threads and record.threads not in self._threads:  # the machine was measured with others
+            model = None
         return {
             "flops": work.flops,
             "bytes_moved": work.elements * np.dtype(record.dtype).itemsize,

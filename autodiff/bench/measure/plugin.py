@@ -67,6 +67,12 @@ class Session:
             self.made[key] = Measurement(task, record, self.keep, self.request.max_seconds)
         return self.made[key]
 
+    @property
+    def threads(self) -> int:
+        """Of BLAS: the run's, or in a process of a run those of its measurements, which are the same for all."""
+        own = self.todo[0].threads if self.link and self.todo else 0
+        return own or self.request.threads
+
 
 SESSION = pytest.StashKey[Session]()
 LIMIT = pytest.StashKey[Any]()
@@ -96,7 +102,7 @@ def pytest_configure(config: pytest.Config) -> None:
     except AutodiffError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[SESSION] = session
-    config.stash[LIMIT] = threadpool_limits(session.request.threads, user_api="blas")
+    config.stash[LIMIT] = threadpool_limits(session.threads, user_api="blas")
     if session.link:  # a process of our own: better a MemoryError than being killed
         _limit_memory()
 
@@ -105,7 +111,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     """What is measured, and what is wrong with measuring it in one process."""
     session = config.stash[SESSION]
     names = ", ".join(sweep.name for sweep in session.request.sweeps)
-    lines = [f"autodiff: sweeps {names}; {session.request.threads} BLAS thread(s)"]
+    lines = [f"autodiff: sweeps {names}; {session.threads} BLAS thread(s)"]
     families = sorted({task.family for task in session.todo})
     if len(families) > 1:
         lines.append(f"autodiff: {', '.join(families)} share this process; autodiff bench gives each one of its own")
@@ -208,7 +214,10 @@ def pytest_runtest_logfinish(nodeid: str, location: Any) -> None:
 @pytest.fixture
 def measurement(request: pytest.FixtureRequest) -> Measurement:
     """The :class:`~autodiff.bench.measure.Measurement` of this test."""
-    made = request.config.stash[SESSION].measurement(request.param.key)
+    session, task = request.config.stash[SESSION], request.param
+    if session.link is None:  # one process for all; of peers the threads cannot be changed any more
+        request.config.stash[LIMIT] = threadpool_limits(task.threads or session.threads, user_api="blas")
+    made = session.measurement(task.key)
     made.seconds = _seconds(request)
     return made
 

@@ -94,7 +94,8 @@ def is_kernel(record: Record) -> bool:
 
 
 def begun(task: Task, number: int, threads: int) -> Record:
-    """The record of a task in a pass before anything is known but what was asked for."""
+    """The record of a task in a pass before anything is known but what was asked for; ``threads`` are the run's."""
+    threads = task.threads or threads
     if task.of is None:
         return Record(task.sweep, task.case, task.engine, number, dtype=task.case, threads=threads)
     series, keywords = task.of.series, task.of.keys

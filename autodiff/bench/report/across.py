@@ -63,7 +63,7 @@ def _times(results: Results, sweep: Sweep) -> Section | None:
     if table.empty:
         return None
     found = groups(results, sweep)
-    base, short = label(key, found[0].base), _short(found)
+    base, short = label(key, found[0].base), _short(sweep, found)
     rows = []
     for row in table.to_dict("records"):
         at = label(key, row["value"])
@@ -79,9 +79,10 @@ def _times(results: Results, sweep: Sweep) -> Section | None:
         shown = shown.drop(columns="at").rename(columns={"there": at, "costs, there": f"costs, {at}"})
     if table["predicted"].isna().all():
         shown = shown.drop(columns="predicted")
+    others = " and ".join(label(key, value) for value in dict.fromkeys(table["value"]))
     note = (
-        f"The time with {base} over that of the same case without it, pass by pass: above 1, {base} is slower. Costs "
-        f"are in evaluations of f with the same {key}. {_medians(table, key)}"
+        f"The time of a case with {base} over its time with {others}, pass by pass: above 1, {base} is slower. Costs "
+        f"are in evaluations of f at the same {key}. {_medians(table, key)}"
     )
     spare = tuple(name for name in map(str, shown) if name.startswith("costs"))
     return Section(f"Across {key} ({sweep.name})", note, shown, spare=(spare, ("predicted",)))
@@ -106,7 +107,8 @@ def _crossovers(results: Results, sweep: Sweep) -> Section | None:
     for _, own in groupby(groups(results, sweep), key=lambda group: group.index):
         series = list(own)
         axis = moving(series)
-        for pair in _pairs(engines_of(results, sweep)) if axis in COUNTED else []:
+        counted = axis in COUNTED and {*COUNTED} <= series[0].items.keys()
+        for pair in _pairs(engines_of(results, sweep)) if counted else []:
             for value in series[0].cases:
                 found = _crossing(results, sweep, series, axis, pair, value)
                 if found:
@@ -115,8 +117,8 @@ def _crossovers(results: Results, sweep: Sweep) -> Section | None:
         return None
     names = ["problem", "engine", "and", "at", "cost the same at", "95 % interval"]
     note = (
-        f"Where two engines take the same time, for each {sweep.across}; open where one end of the ratios' intervals "
-        "stays on one side of 1; never, and the faster one, where they do not."
+        f"Where two engines take the same time, for each value of {sweep.across}; open where one end of the ratios' "
+        "intervals stays on one side of 1; never, and the faster one, where they do not."
     )
     return Section(f"Crossovers across {sweep.across} ({sweep.name})", note, pd.DataFrame(rows, columns=names))
 
@@ -143,7 +145,7 @@ def _crossing(
 def _gains(results: Results, sweep: Sweep) -> Section | None:
     """How much faster mixed is than the better of forward and reverse, for every value of the key."""
     rows, found = [], groups(results, sweep)
-    short = _short(found)
+    short = _short(sweep, found)
     for group in found:
         for pair in _pairs(engines_of(results, sweep)):
             mixed = (COMPILED if pair[0].startswith(COMPILED) else "") + "mixed"
@@ -177,13 +179,16 @@ def _problem(sweep: Sweep, group: Group, axis: str) -> str:
     return " ".join([sweep.series[group.index].problem, *others])
 
 
-def _short(found: list[Group]) -> dict[tuple[int, str], str]:
-    """Names that fit into a column, by series and group: what moves in a series, if that tells all groups apart."""
+def _short(sweep: Sweep, found: list[Group]) -> dict[tuple[int, str], str]:
+    """Names that fit into a column, by series and group: problem and what moves, if that tells all groups apart."""
     made: dict[tuple[int, str], str] = {}
     for _, own in groupby(found, key=lambda group: group.index):
         series = list(own)
         axis = moving(series)
-        made |= {(one.index, one.name): f"{axis} = {one.items[axis]:g}" if axis else one.name for one in series}
+        problem = sweep.series[series[0].index].problem
+        made |= {
+            (one.index, one.name): f"{problem} {axis} = {one.items[axis]:g}" if axis else one.name for one in series
+        }
     return made if len(set(made.values())) == len(made) else {key: key[1] for key in made}
 
 

@@ -200,6 +200,8 @@ def machine_line(environment: dict[str, Any], request: Request) -> str:
     """One line that says where this was measured."""
     blas, packages = environment["blas"], environment["packages"]
     threads = f"{request.threads} BLAS thread{'s' if request.threads > 1 else ''}"
+    own = [sweep.name for sweep in request.sweeps if any(series.threads for series in sweep.series)]
+    threads += f" (but in {few(own)})" if own else ""
     return (
         f"{environment.get('processor', 'unknown processor')}, {environment.get('python', 'Python')}, "
         f"NumPy {packages.get('numpy', '?')}, {blas.get('library', 'BLAS')} {blas.get('version') or ''} "

@@ -31,8 +31,8 @@ DECISIVE = ("processor", "cores", "memory_bytes", "system", "python", "threads",
 def describe(request: Request, cores: Sequence[int]) -> dict[str, Any]:
     """The machine as the measuring processes see it, told by one that is started like them."""
     code = "import json; from autodiff.machine.host import environment; print(json.dumps(environment()))"
-    own = variables(request)
-    with pinned(cores):
+    own = variables(request, request.threads)
+    with pinned(cores[: request.threads]):
         done = subprocess.run(
             [sys.executable, "-P", "-c", code], env=own, stdout=subprocess.PIPE, text=True, check=True
         )
@@ -68,9 +68,11 @@ def calibrate(request: Request, cores: Sequence[int]) -> str:
     Returns empty, or why there are none.
     """
     code = "from autodiff.machine.tables import calibrate; print(calibrate())"
-    with pinned(cores):
+    with pinned(cores[: request.threads]):
         command = [sys.executable, "-P", "-c", code]
-        done = subprocess.run(command, env=variables(request), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env=variables(request, request.threads), capture_output=True, text=True, check=False
+        )
     return done.stdout.strip() if done.returncode == 0 else (done.stderr.strip().splitlines() or ["it failed"])[-1]
 
 

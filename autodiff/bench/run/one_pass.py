@@ -1,5 +1,7 @@
 """One pass: everything once, case by case, every family of engines in a process of its own.
 
+Engines that set their threads once have a process for every number of threads, and so have all.
+
 A case's engines are first all built, verified and compiled, each in its process, and then timed one right after the
 other: whatever the machine's speed is at that moment, it is the same for all of them.
 """
@@ -86,10 +88,10 @@ class Pass:
         planned = tasks(request, number)
         self.todo = [t for t in planned if (*t.key, number) not in kept.done and t.key not in kept.settled]
         self.limits = {sweep.name: _limit(request, sweep) for sweep in request.sweeps}
-        self.queues: dict[str, list[Task]] = defaultdict(list)  #: what each family's process still has to do
+        self.queues: dict[str, list[Task]] = defaultdict(list)  #: what each process still has to do
         for task in self.todo:
-            self.queues[task.family].append(task)
-        self.remaining = Counter(task.family for task in self.todo)
+            self.queues[task.process].append(task)
+        self.remaining = Counter(task.process for task in self.todo)
         self.later = Counter(self.remaining)
         self.starts: Counter[str] = Counter()
         self.workers: dict[str, Worker] = {}
@@ -121,21 +123,21 @@ class Pass:
         if task.of is not None:
             begin = time.monotonic()
             self._ask(task, {"prepare": task.key})
-            self.budget.spent(task.family, time.monotonic() - begin)
+            self.budget.spent(task.process, time.monotonic() - begin)
 
     def _time(self, task: Task) -> None:
         passes = self.request.passes - self.number
         ahead = {family: count + passes * self.later[family] for family, count in self.remaining.items()}
-        self.remaining[task.family] -= 1
-        if task not in self.queues[task.family]:  # its process died over it
+        self.remaining[task.process] -= 1
+        if task not in self.queues[task.process]:  # its process died over it
             return
         timing = self.budget.timing(ahead)
         begin = time.monotonic()
         self._ask(task, timing)
-        self.budget.spent(task.family, max(0.0, time.monotonic() - begin - timing["max_time"]), measured=True)
+        self.budget.spent(task.process, max(0.0, time.monotonic() - begin - timing["max_time"]), measured=True)
         self.timed += timing["max_time"]
-        if task in self.queues[task.family]:
-            self.queues[task.family].remove(task)
+        if task in self.queues[task.process]:
+            self.queues[task.process].remove(task)
 
     def _ask(self, task: Task, message: dict[str, Any]) -> None:
         """Let the task's process do something; one that dies over it costs this task, and is started again later.
@@ -145,40 +147,41 @@ class Pass:
         again = task.engine in VALUES.values()
         while True:
             try:
-                for line in self._worker(task.family).ask(message, self.limits.get(task.sweep, TIMEOUT)):
+                for line in self._worker(task).ask(message, self.limits.get(task.sweep, TIMEOUT)):
                     self.kept.add(records.parse(line + b"\n"))
             except LateError as error:
                 self._lost(task, "timeout", str(error))
             except DeadError as error:
-                self._drop(task.family)
-                if again and task.family not in self.broken:
+                self._drop(task.process)
+                if again and task.process not in self.broken:
                     again = False
                     continue
                 self._lost(task, "failed", str(error))
             return
 
-    def _worker(self, family: str) -> Worker:
-        """The family's process, started if there is none."""
-        if family in self.broken:
-            raise DeadError(self.broken[family])
-        if family not in self.workers:
-            start, queue = self.starts[family], self.queues[family]
+    def _worker(self, task: Task) -> Worker:
+        """The task's process, started if there is none."""
+        name = task.process
+        if name in self.broken:
+            raise DeadError(self.broken[name])
+        if name not in self.workers:
+            start, queue = self.starts[name], self.queues[name]
             try:
-                self.workers[family] = Worker(self.request, self.folder, self.cores, self.number, family, queue, start)
+                self.workers[name] = Worker(self.request, self.folder, self.cores, self.number, task, queue, start)
             except (DeadError, LateError) as error:
-                self.broken[family] = f"it could not be started: {error}"
-                raise DeadError(self.broken[family]) from None
-            self.starts[family] += 1
-        return self.workers[family]
+                self.broken[name] = f"it could not be started: {error}"
+                raise DeadError(self.broken[name]) from None
+            self.starts[name] += 1
+        return self.workers[name]
 
-    def _drop(self, family: str) -> None:
-        """End the family's process, if it has one."""
-        if family in self.workers:
-            self.workers.pop(family).kill()
+    def _drop(self, name: str) -> None:
+        """End a process, if it is there."""
+        if name in self.workers:
+            self.workers.pop(name).kill()
 
     def _lost(self, task: Task, status: records.Status, reason: str) -> None:
-        self._drop(task.family)
-        self.queues[task.family].remove(task)
+        self._drop(task.process)
+        self.queues[task.process].remove(task)
         record = begun(task, self.number, self.request.threads)
         record.status, record.reason = status, reason
         self.kept.add(record, died=status == "failed")

@@ -53,7 +53,7 @@ def carry_out(
     Raises:
         InputError: a run that was measured under other settings. OSError: the folder cannot be written any more.
     """
-    with reserved(request.threads, tell) as cores:
+    with reserved(request.cores, tell) as cores:
         setting = _begin(request, folder, cores, progress, new, anyway, tell)
         watch = conditions.Watch()
         with stoppable(tell) as stop:

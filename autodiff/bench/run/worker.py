@@ -1,4 +1,4 @@
-"""A process that measures the engines of one family, as the parent sees it."""
+"""A process that measures the engines of one family with one number of threads, as the parent sees it."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Worker:
     Args:
         request: what the run was asked to do.
         folder: where that is written down.
-        cores: that it may use.
+        cores: of the run, of which it uses as many as it has threads.
         number: of the pass.
-        family: of the engines that it measures.
+        task: one of its measurements, whose engines' family and threads are those of all.
         todo: its measurements, in the order in which they will be asked for.
-        start: how many processes this family had in this pass before.
+        start: how many of it there were in this pass before.
     """
 
     def __init__(
@@ -55,27 +55,28 @@ class Worker:
         folder: Folder,
         cores: Sequence[int],
         number: int,
-        family: str,
+        task: Task,
         todo: list[Task],
         start: int = 0,
     ) -> None:
         again = f"-{start + 1}" if start else ""
-        name = re.sub(r"[^A-Za-z0-9_.-]", "-", family)  # of somebody else's engine, it may be anything
+        threads = task.threads or request.threads
+        name = re.sub(r"[^A-Za-z0-9_.-]", "-", task.process)  # of somebody else's engine, it may be anything
         stem = folder.logs / f"pass{number}-{name}{again}"
         folder.logs.mkdir(exist_ok=True)
         self.log = stem.with_suffix(".log")
         tasks = stem.with_suffix(".todo")
         write_json(tasks, [task.key for task in todo])
-        python = request.pythons.get(family.partition("@")[0], sys.executable)
+        python = request.pythons.get(task.family.partition("@")[0], sys.executable)
         self._child, child = Pipe()
         try:
-            with self.log.open("wb") as log, pinned(cores):
+            with self.log.open("wb") as log, pinned(cores[:threads]):
                 self.process = subprocess.Popen(
                     _command(python, folder, number, tasks, stem.with_suffix(".json"), child.fileno()),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env=environment(request) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+                    env=environment(request, threads) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
                     pass_fds=(child.fileno(),),
                     start_new_session=True,  # a Ctrl-C is the parent's to act on
                 )
@@ -152,9 +153,9 @@ class Worker:
         self._child.close()
 
 
-def environment(request: Request) -> dict[str, str]:
-    """The environment variables of every measuring process, without those of a pytest that may run above it."""
-    own = thread_environment(request.threads) | device_environment(request.device)
+def environment(request: Request, threads: int) -> dict[str, str]:
+    """The environment variables of a measuring process, without those of a pytest that may run above it."""
+    own = thread_environment(threads) | device_environment(request.device)
     return {name: value for name, value in own.items() if not name.startswith("PYTEST_")}
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from conftest import request_of
 
+import autodiff.bench.ask.sweep as asking
 from autodiff.bench.ask.files import load, load_all, parse, shipped
 from autodiff.bench.ask.floors import is_floor
 from autodiff.bench.ask.tasks import KERNELS, asked, tasks
@@ -198,6 +199,11 @@ def test_series_inherit_from_the_top():
         ({"grid": {"n": 1, "m": 1, "depth": 1, "dtype": 32}}, "grid.dtype is 32"),
         ({"across": "m"}, "across is 'm'; expected a key with a list of values"),
         ({"across": "dtype"}, "across is 'dtype'"),
+        ({"across": "threads", "threads": [1]}, "across is 'threads'"),
+        ({"threads": [0]}, "threads"),
+        ({"threads": ["some"]}, "threads"),
+        ({"threads": [1, 1]}, "threads lists a number twice"),
+        ({"threads": 2}, "threads"),
         ({"plot": "map"}, "plot 'map' needs one series, and a grid with two lists"),
         ({"plot": "ratio", "grid": {"n": 1, "m": 3, "depth": 2}}, "plot 'ratio' needs one series"),
         ({"name": "v1.2"}, "name: String should match"),
@@ -289,3 +295,29 @@ def test_models_are_measured_at_the_precisions_that_are_asked_for():
     assert asked() == asked("float64") == ["float64"]
     assert asked("float32") == ["float32"]
     assert asked("float32", "float64") == ["float64", "float32"]
+
+
+def test_threads_are_an_axis_of_their_own(monkeypatch):
+    """Numbers that are the same here are one case; a request keeps the numbers, whoever reads it."""
+    monkeypatch.setattr(asking, "usable_cores", lambda: [0, 1])
+    sweep = parse(GOOD | {"across": "threads", "threads": [1, 2, "all"], "grid": {"n": 1, "m": 1, "depth": 1}}, "x")
+    assert [(case.name, case.threads) for case in sweep.cases()] == [("n1-m1-d1-t1", 1), ("n1-m1-d1-t2", 2)]
+    request = request_of(sweep, threads=2)
+    assert request.cores == 2
+    own = [(task.threads, task.process) for task in tasks(request) if task.engine == "forward"]
+    assert own == [(1, "numpy-1-threads"), (0, "numpy")]  # the run's own process measures what has its threads
+    assert [begun(task, 1, request.threads).threads for task in tasks(request) if task.engine == "value"] == [1, 2]
+    monkeypatch.setattr(asking, "usable_cores", lambda: [0])
+    again = type(request).read(request.model_dump(mode="json"), "x")
+    assert [case.threads for case in again.sweeps[0].cases()] == [1, 2]
+    assert {case.threads for case in parse(GOOD, "x").cases()} == {0}
+
+
+def test_more_threads_than_processors_are_refused(called, tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_text('problem = "mlp"\nname = "x"\nengines = ["forward"]\nthreads = [1, 4096]\n'
+                    "grid = { n = 1, m = 1, depth = 1 }\n")  # fmt: skip
+    status, said = called("bench", "--sweep", path, "--out", "run")
+    assert (status, said.count("\n")) == (2, 1)
+    assert "sweep x: threads is 4096; this process may use 1 to" in said
+    assert not (tmp_path / "run").exists()

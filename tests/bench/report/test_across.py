@@ -1,18 +1,20 @@
 """What one key changes, from records that are made up for the purpose."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from conftest import request_of
+from conftest import model_of, request_of
 
 from autodiff.bench.ask.files import parse
+from autodiff.bench.ask.names import MACHINE
 from autodiff.bench.ask.tasks import asked, tasks
 from autodiff.bench.judge.across import equal_cost, groups
 from autodiff.bench.judge.results import Results
-from autodiff.bench.records.record import begun
+from autodiff.bench.records.record import Record, begun
 from autodiff.bench.report.across import across, across_table
 from autodiff.bench.report.plots import draw_all
+from autodiff.program.count import Work
 
 PRECISION = {
     "name": "p", "across": "dtype", "engines": ["forward", "reverse", "mixed"], "problem": "mlp",
@@ -85,3 +87,31 @@ def test_what_one_side_lacks_is_left_out(tmp_path):
 )
 def test_where_a_ratio_crosses_one(ratios, expected):
     assert equal_cost([2.0, 8.0], np.array(ratios, float)) == expected
+
+
+def test_threads_speed_up_and_are_not_predicted(tmp_path):
+    """By rates that were measured with another number of them; times of one thread are."""
+    grid = {"n": [64, 256], "m": 1, "depth": 2}
+    sweep = parse({"name": "t", "across": "threads", "threads": [1, 2], "engines": ["forward", "reverse"],
+                   "problem": "mlp", "grid": grid}, "x")  # fmt: skip
+    model = {"executor": "numpy", "dtype": "float64", "model": model_of().to_dict()}
+    found = [Record(MACHINE, "float64", "model", 1, threads=1, seconds=[1.0], median_s=1.0, **model)]
+    for task in (task for task in tasks(request_of(sweep)) if task.of):
+        for number in (1, 2, 3):
+            took = 1e-6 / (1.5 if task.threads == 2 and task.engine == "forward" else 1.0) * 3.0**number
+            timed = {"seconds": [took] * 5, "rounds": 5, "iterations": 1, "min_s": took, "median_s": took}
+            steps = [["matmul", "matmul", [1, 1, 100, 1], "", 1, [], []]]
+            counted = {"work": asdict(Work(fma=100, calls=1)), "steps": steps, "dtype": "float64", "executor": "numpy"}
+            found.append(replace(begun(task, number, 1), **timed, **counted))
+    results = Results(asked(request_of(sweep)), found)
+    table = across_table(results, sweep)
+    assert table["ratio"].tolist() == pytest.approx([1.5, 1.0] * 2)
+    assert table["predicted"].isna().all()
+    predicted = results.frame.set_index(["threads", "engine"])["predicted_s"]
+    assert predicted.loc[1].notna().all()
+    assert predicted.loc[2].isna().all()
+    times = across(results, sweep)[0]
+    assert list(times.table)[:5] == ["case", "engine", "threads = 1", "threads = 2", "ratio"]
+    assert "predicted" not in times.table
+    assert times.table["case"][0] == "mlp n = 64"
+    assert {path.name for path in draw_all(results, [sweep], tmp_path)[0]} >= {"t.png", "t.svg"}

@@ -15,6 +15,7 @@ from ..across import across_table, label
 from .curves import axis_label, engine_label
 from .style import GREY, Look, looks, words
 
+FURTHEST = 1.5  #: times a ratio, up to which its interval makes room for itself
 SPREAD = 0.5  #: of the distance between two cases, over which its engines stand side by side
 
 
@@ -31,7 +32,7 @@ def draw_across(figure: Figure, results: Results, sweep: Sweep) -> None:
             axes.set_title(_title(sweep, index), fontsize=10)
         base = label(sweep.across, every[0].base)
         row[0].set_ylabel(words(f"time: {base} / {label(sweep.across, value)}"))
-    _ticks(panels[0, 0])
+    _ticks(panels[0, 0], table)
     handles = {text: line for axes in panels.flat for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=min(len(handles), 4), fontsize=9)
     figure.suptitle(words(sweep.heading), fontsize=12, x=0.01, ha="left", fontweight="bold")
@@ -60,10 +61,14 @@ def _panel(axes: Axes, own: pd.DataFrame, sweep: Sweep, series: list[Group], dra
         axes.set_xlabel(axis_label(sweep, axis))
 
 
-def _ticks(axes: Axes) -> None:
-    """Of the ratios, which all panels share; call it when everything is drawn."""
+def _ticks(axes: Axes, table: pd.DataFrame) -> None:
+    """Of the ratios, which all panels share: as far as they go, and intervals no further than is of interest."""
     axes.set_yscale("log")
-    low, high = axes.get_ylim()
+    ratio, predicted = table["ratio"], table["predicted"].dropna()
+    ends = [table["low"].clip(lower=ratio / FURTHEST), table["high"].clip(upper=ratio * FURTHEST)]
+    seen = np.concatenate([[1.0], ratio, predicted, *(end.dropna() for end in ends)])
+    low, high = seen.min() / 1.1, seen.max() * 1.1
+    axes.set_ylim(low, high)
     axes.yaxis.set_major_locator(LogLocator(10, subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if high < 5 * low else (1.0, 3.0)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
