@@ -133,7 +133,8 @@ def bench(
     [bold]grid[/] (the n x m map), [bold]products[/] (matrix-matrix against vector-matrix), [bold]real[/],
     [bold]bottleneck[/] (what mixed mode gains), [bold]memory[/] (checkpointing), [bold]seeds[/] (what the k-th tangent
     or cotangent costs); and, when asked for by name, [bold]constants[/] (what derivatives cost over f, layer by layer),
-    [bold]checkpoints[/] (against their optimum), [bold]peers[/] (against JAX, PyTorch, autograd and CasADi),
+    [bold]checkpoints[/] (against their optimum), [bold]batch[/], [bold]batch-jacobian[/], [bold]precision[/] and
+    [bold]threads[/] (what each of these changes), [bold]peers[/] (against JAX, PyTorch, autograd and CasADi),
     [bold]small[/] (PyTensor, TensorFlow, MLX and Enzyme, too), [bold]seeds-peers[/], [bold]jax-bottleneck[/], or
     [bold]all[/].
     A file of your own may name a network or an engine of yours as [bold]module:name[/]. Every sweep ends in a table of
