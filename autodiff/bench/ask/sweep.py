@@ -317,7 +317,7 @@ class Case:
 
     def value(self, key: str) -> Scalar:
         """What a key is in this case."""
-        return self.threads if key == THREADS else self.keywords[key]
+        return self.threads if key == THREADS else self.keys[key]
 
     def without(self, key: str) -> Case:
         """The same with a key left open."""

@@ -19,7 +19,7 @@ class Group:
     Attributes:
         name: what they have in common, as a case is named.
         index: of their series in the sweep.
-        items: their other keywords.
+        items: their other keys.
         cases: names by the key's value, in the sweep's order; the first is what the others are compared with.
     """
 
@@ -39,13 +39,13 @@ def groups(results: Results, sweep: Sweep) -> list[Group]:
     found: dict[tuple[int, str], Group] = {}
     for case in (case for (name, _), case in results.cases.items() if name == sweep.name):
         common = case.without(sweep.across)
-        group = found.setdefault((case.index, common.name), Group(common.name, case.index, common.keywords))
+        group = found.setdefault((case.index, common.name), Group(common.name, case.index, common.keys))
         group.cases[case.value(sweep.across)] = case.name
     return list(found.values())
 
 
 def moving(own: list[Group]) -> str:
-    """The keyword of numbers that groups of a series differ in, the first of several that are equal; else empty."""
+    """The key of numbers that groups of a series differ in, the first of several that are equal; else empty."""
     names = [key for key in own[0].items if len({group.items[key] for group in own}) > 1]
     numbers = [key for key in names if all(isinstance(group.items[key], int | float) for group in own)]
     alike = all(len({group.items[key] for key in names}) == 1 for group in own)

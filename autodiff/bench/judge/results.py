@@ -38,6 +38,7 @@ class Results:
         frame: the table, with the columns of :data:`~autodiff.bench.judge.columns.RESULTS`, and one for every keyword
             of a problem.
         models: the machine's, by executor and precision.
+        threads: that the machine was measured with; empty where that is not known.
         cases: everything that was asked for, by sweep and name, in order.
     """
 
@@ -47,7 +48,7 @@ class Results:
         self.origin, asked = dict(origin or {}), list(asked)
         self.cases = {(case.sweep, case.name): case for case, _ in asked}
         self.models = models_of(found)
-        self._threads = {record.threads for record in found if record.sweep == MACHINE} - {0}  # which says nothing
+        self.threads = {record.threads for record in found if record.sweep == MACHINE} - {0}  # which says nothing
         self._by_key: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
         for record in found:
             if record.sweep != MACHINE:
@@ -165,7 +166,7 @@ class Results:
         model = self.models.get((record.executor, record.dtype))
         if not work.calls:
             return {}
-        if self._threads and record.threads not in self._threads:  # the machine was measured with others
+        if self.threads and record.threads not in self.threads:  # the machine was measured with others
             model = None
         return {
             "flops": work.flops,

@@ -13,7 +13,7 @@ from autodiff.bench.judge.across import equal_cost, groups
 from autodiff.bench.judge.results import Results
 from autodiff.bench.records.record import Record, begun
 from autodiff.bench.report.across import across, across_table
-from autodiff.bench.report.plots import draw_all
+from autodiff.bench.report.plots import draw_all, roofline
 from autodiff.program.count import Work
 
 PRECISION = {
@@ -77,6 +77,14 @@ def test_what_one_side_lacks_is_left_out(tmp_path):
     assert (written, undrawn) == ([], ["sweep p is not drawn: too little of it was measured"])
 
 
+def test_seeds_may_be_compared_across():
+    sweep = parse({"name": "s", "across": "seeds", "seeds": [1, 8], "operation": "jvp", "engines": ["forward"],
+                   "problem": "mlp", "grid": {"n": 4, "m": 1, "depth": 2}}, "x")  # fmt: skip
+    results = results_of(sweep, lambda engine, number, **_: 1e-6)
+    assert [(group.name, list(group.cases)) for group in groups(results, sweep)] == [("n4-m1-d2", [1, 8])]
+    assert across_table(results, sweep)["ratio"].tolist() == [1.0]
+
+
 @pytest.mark.parametrize(
     ("ratios", "expected"),
     [
@@ -101,7 +109,12 @@ def test_threads_speed_up_and_are_not_predicted(tmp_path):
             took = 1e-6 / (1.5 if task.threads == 2 and task.engine == "forward" else 1.0) * 3.0**number
             timed = {"seconds": [took] * 5, "rounds": 5, "iterations": 1, "min_s": took, "median_s": took}
             steps = [["matmul", "matmul", [1, 1, 100, 1], "", 1, [], []]]
-            counted = {"work": asdict(Work(fma=100, calls=1)), "steps": steps, "dtype": "float64", "executor": "numpy"}
+            counted = {
+                "work": asdict(Work(fma=100, elements=10, calls=1)),
+                "steps": steps,
+                "dtype": "float64",
+                "executor": "numpy",
+            }
             found.append(replace(begun(task, number, 1), **timed, **counted))
     results = Results(asked(request_of(sweep)), found)
     table = across_table(results, sweep)
@@ -110,6 +123,7 @@ def test_threads_speed_up_and_are_not_predicted(tmp_path):
     predicted = results.frame.set_index(["threads", "engine"])["predicted_s"]
     assert predicted.loc[1].notna().all()
     assert predicted.loc[2].isna().all()
+    assert set(roofline.points(results)["threads"]) == {1}
     times = across(results, sweep)[0]
     assert list(times.table)[:5] == ["case", "engine", "threads = 1", "threads = 2", "ratio"]
     assert "predicted" not in times.table

@@ -19,8 +19,12 @@ MODES = {"forward": "forward", "reverse": "reverse", "": "other orders"}
 
 
 def points(results: Results) -> pd.DataFrame:
-    """Operations a byte and operations a second of every row whose work is counted."""
+    """Operations a byte and operations a second of every row whose work is counted.
+
+    Rows with other threads than the machine was measured with are left out: its ceilings are not theirs.
+    """
     frame = results.frame
+    frame = frame[frame["threads"].isin(results.threads)] if results.threads else frame
     known = frame[(frame["status"] == "ok") & (frame["package"] == OWN)].dropna(subset=["flops", "bytes_moved"])
     known = known[(known["flops"] > 0) & (known["bytes_moved"] > 0) & (known["dtype"] == "float64")]
     flops = known["flops"].astype(float)
