@@ -214,13 +214,21 @@ def shape_of(one: Instruction, executor: str) -> tuple[str, str, tuple[int, ...]
 
 
 def _product(a: Operand, b: Operand, out: Operand) -> tuple[tuple[int, ...], str]:
+    """Sizes and layout; a product into a transposed matrix is the transposed product, and BLAS computes that."""
     m, k, n = out.shape[-2], a.shape[-1], out.shape[-1]
-    layout = ""
-    for name, operand, rows, columns in (("a", a, m, k), ("b", b, k, n)):
-        row, column = operand.strides[-2:]
-        if columns > 1 and column != 1:
-            layout += name if row == 1 or rows == 1 else "x"
+    layout = _transposed(a, "a") + _transposed(b, "b")
+    if m > 1 and n > 1 and out.strides[-1] != 1 and out.strides[-2] == 1 and "x" not in layout:
+        m, n = n, m
+        layout = ("a" if "b" not in layout else "") + ("b" if "a" not in layout else "")
     return (math.prod(out.shape[:-2]), m, k, n), layout
+
+
+def _transposed(matrix: Operand, name: str) -> str:
+    """Its name if a matrix lies in memory column by column, "x" if neither so nor row by row."""
+    (rows, columns), (row, column) = matrix.shape[-2:], matrix.strides[-2:]
+    if columns == 1 or column == 1:
+        return ""
+    return name if row == 1 or rows == 1 else "x"
 
 
 def _reduction(given: Operand, axis: int) -> tuple[tuple[int, ...], str]:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 import autodiff as ad
 from autodiff.program.builder import Builder
+from autodiff.program.instructions import Buffer, Instruction, Operand
 from autodiff.program.program import Program
-from autodiff.program.steps import MOVED, NEAR, TURN, Recency, Step, parts, steps
+from autodiff.program.steps import MOVED, NEAR, TURN, Recency, Step, parts, shape_of, steps
 from autodiff.program.views import View
 
 places = st.lists(st.tuples(st.integers(0, 6), st.integers(1, 1 << 20)), min_size=1, max_size=60)
@@ -111,3 +112,20 @@ def test_turns_that_are_not_walked_are_counted(turns, kilobytes):
 def test_what_is_no_step_is_refused(damaged):
     with pytest.raises((ValueError, TypeError)):
         Step.of(damaged)
+
+
+@pytest.mark.parametrize("a", "CF")
+@pytest.mark.parametrize("b", "CF")
+@pytest.mark.parametrize("out", "CF")
+def test_a_product_into_a_transposed_matrix_is_the_transposed_product(a, b, out):
+    """A JVP's tangents lie seed by seed: V W^T into a column by column matrix is W V^T."""
+
+    def operand(rows, columns, order):
+        strides = (columns, 1) if order == "C" else (1, rows)
+        return Operand(Buffer("memory", rows * columns), (rows, columns), strides)
+
+    inputs = operand(3, 5, a), operand(5, 7, b)
+    _, name, sizes, layout = shape_of(Instruction("matmul", np.matmul, inputs, operand(3, 7, out)), "numpy")
+    plain = ("a" if a == "F" else "") + ("b" if b == "F" else "")
+    turned = ("a" if b == "C" else "") + ("b" if a == "C" else "")
+    assert (name, sizes, layout) == ("matmul", *(((1, 3, 5, 7), plain) if out == "C" else ((1, 7, 5, 3), turned)))
