@@ -105,8 +105,8 @@ def tasks(request: Request, number: int = 1) -> list[Task]:
             found += _ordered(floor, floor_of(floor.series.operation), floor.series.engines, families, number)
         known = executors_of(engines) | {"numpy"}
         others = [name for executor, name in VALUES.items() if executor in known]
-        if case.series.axes == [SEEDS]:
-            others.append(PRODUCTS["compiled" if "compiled" in known else "numpy"])
+        if case.series.axes == [SEEDS]:  # f is the same for every number of them
+            others = [PRODUCTS["compiled" if "compiled" in known else "numpy"]]
         threads = case.threads if case.threads != request.threads else 0
         found += _ordered(case, case.name, [*others, *engines], families, number, threads)
     return found

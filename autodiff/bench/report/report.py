@@ -12,7 +12,7 @@ import pandas as pd
 from ...errors import InputError
 from ...text import markdown, markdown_table, tame
 from ..ask.request import Request
-from ..ask.sweep import Sweep
+from ..ask.sweep import SEEDS, Sweep
 from ..ask.tasks import asked
 from ..judge.compare import self_check
 from ..judge.noise import verdict
@@ -66,7 +66,7 @@ def write(folder: Folder, request: Request) -> Report:
     mixed = _mixed(environment, found)
     notes = [verdict(environment, found), mixed, *environment["warnings"], *_passes(request, found)]
     notes += [sweep.left_out(request.effort) for sweep in request.sweeps]
-    notes += [_without_value(results), *few_problems(problems)]
+    notes += [_without_value(results, request), *few_problems(problems)]
     notes = [tame(note, LONGEST) for note in notes if note]
     checked = _self_check(folder) if request.again else None
     rules = regrets(results, [sweep for sweep in request.sweeps if sweep.kind in ("map", "gain")])
@@ -119,10 +119,10 @@ def few_problems(problems: list[str]) -> list[str]:
     return [*(tame(one) for one in problems[:SAID]), *([f"{more} more lines are left out"] if more > 0 else [])]
 
 
-def _without_value(results: Results) -> str:
-    """Empty, or of which cases f itself was not measured."""
-    frame = results.frame
-    lost = frame[(frame["status"] == "ok") & frame["value_s"].isna()]
+def _without_value(results: Results, request: Request) -> str:
+    """Empty, or of which cases f itself was not measured, where it should have been."""
+    frame, meant = results.frame, [sweep.name for sweep in request.sweeps if sweep.axes != [SEEDS]]
+    lost = frame[(frame["status"] == "ok") & frame["value_s"].isna() & frame["sweep"].isin(meant)]
     names = [f"{sweep} {case}" for sweep, case in dict.fromkeys(zip(lost["sweep"], lost["case"], strict=True))]
     return f"f itself was not measured, so there are no costs in evaluations of it: {few(names)}." if names else ""
 
