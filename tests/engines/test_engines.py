@@ -115,6 +115,7 @@ def test_shipped_sizes_agree_with_complex_steps(family):
         "mlp": {"n": 64, "m": 8, "depth": 4},
         "product": {"n": 32},
         "autoencoder": {"n": 64, "bottleneck": 4},
+        "regression_loss": {"n": 32, "width": 32, "batch": 16},
     }.get(family, {})
     network = families()[family](**keywords)
     x, rng = network.example_input(1), np.random.default_rng(0)
