@@ -107,8 +107,8 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path):
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     records = tmp_path / "run" / "records.jsonl"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and (not records.exists() or records.read_bytes().count(b"\n") < 12):
+    deadline = time.monotonic() + 60  # ten kernels, a model, f, and a few engines
+    while time.monotonic() < deadline and (not records.exists() or records.read_bytes().count(b"\n") < 16):
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
