@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .arrays import FLOATS, Array, aligned_empty, as_vector, float_dtype
-from .errors import DTypeError, InputError
+from .arrays import Array, aligned_empty, as_vector, float_dtype
+from .errors import InputError
 from .layers.base import Layer
+from .layers.chaining import Unrolled, chain, distinct
 from .namespaces import load, pieces
 from .namespaces.torch import TorchNamespace
 
@@ -22,19 +22,22 @@ class Network:
     """A composition of layers, the first of which is applied first.
 
     Args:
-        layers: at least one; sizes must chain, and layers without a size take the one before's.
+        layers: at least one; sizes must chain, and layers without a size take the one before's. What stands for
+            several layers, such as ``ad.LSTM`` or ``ad.Repeat``, is written out.
         name: what reports call it.
         example: an input (n,) that :meth:`example_input` returns instead of a random one.
 
     The layers are copied, and the copies' parameters are views of :attr:`params`: writing into that vector
     changes the network, and every engine prepared for it at the network's own dtype. A copy of a network
-    (``copy.deepcopy``, ``pickle``) has a vector of its own.
+    (``copy.deepcopy``, ``pickle``) has a vector of its own. Layers that have the same array as a parameter share it:
+    it stands in that vector once, and the derivative with respect to it is the sum over all of them.
 
     Attributes:
         layers: the bound layers.
         params: the parameters of all layers (p,), layer by layer, array by array, row by row.
         shapes: of every layer's parameter arrays.
-        slices: where each layer's parameters lie in ``params``.
+        slices: where each layer's own parameters lie in ``params``; those that an earlier layer has too are there.
+        starts: where each layer's parameter arrays begin in ``params``, shared ones too.
         dtype: float64, or float32 if the parameters are.
 
     Raises:
@@ -42,10 +45,10 @@ class Network:
         DTypeError: a layer's parameters are no floats.
     """
 
-    def __init__(self, layers: Iterable[Layer], name: str = "network", example: object | None = None) -> None:
+    def __init__(self, layers: Iterable[Layer | Unrolled], name: str = "network", example: object | None = None) -> None:
         if not isinstance(layers, Iterable):
             raise InputError(f"a network takes a list of layers, not {type(layers).__name__}")
-        chained = _chain(list(layers))
+        chained = chain(layers)
         self.name = name
         arrays = [array for layer in chained for array in layer.params]
         self._build(chained, np.result_type(*arrays) if arrays else np.dtype(np.float64))
@@ -53,17 +56,28 @@ class Network:
 
     def _build(self, layers: list[Layer], dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
+        self._first_uses: dict[int, tuple[int, int]] = {}
         self.shapes = [tuple(array.shape for array in layer.params) for layer in layers]
-        self._sizes = [math.prod(shape) for shapes in self.shapes for shape in shapes]
-        counts = [sum(map(math.prod, shapes)) for shapes in self.shapes]
-        ends = list(itertools.accumulate(counts))
-        self.slices = [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
+        arrays, self._places = distinct(layers)
+        self._array_shapes = [array.shape for array in arrays]
+        self._sizes = [array.size for array in arrays]
+        ends = [0, *itertools.accumulate(self._sizes)]
+        self.starts = [tuple(ends[place] for place in own) for own in self._places]
+        counts = [0, *itertools.accumulate((max(own, default=-1) + 1 for own in self._places), max)]
+        self.slices = [slice(ends[before], ends[after]) for before, after in itertools.pairwise(counts)]
         self._params = aligned_empty(ends[-1], dtype)
-        arrays = [array.ravel() for layer in layers for array in layer.params]
         if arrays:
-            np.concatenate(arrays, out=self._params, casting="same_kind")
+            np.concatenate([array.ravel() for array in arrays], out=self._params, casting="same_kind")
         pairs = zip(layers, self.parts(self._params), strict=True)
         self.layers = [layer.with_params(part) for layer, part in pairs]
+
+    def uses(self, start: int) -> tuple[int, int]:
+        """The first layer, and the number of its array, that has the parameters which begin at ``start``."""
+        if not self._first_uses:
+            for number, own in enumerate(self.starts):
+                for k, begin in enumerate(own):
+                    self._first_uses.setdefault(begin, (number, k))
+        return self._first_uses[start]
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_params"}
@@ -115,11 +129,10 @@ class Network:
 
     def parts(self, params: Any, xp: Any = np) -> tuple[tuple[Any, ...], ...]:
         """The flat parameters (p,), of any kind of array, as every layer's tuple of arrays."""
-        cut = iter(pieces(params, self._sizes, xp))
-        return tuple(
-            tuple(piece if len(shape) == 1 else piece.reshape(shape) for shape, piece in zip(shapes, cut))  # noqa: B905
-            for shapes in self.shapes
-        )
+        shapes = self._array_shapes
+        cut = pieces(params, self._sizes, xp)
+        arrays = [one if len(shape) == 1 else one.reshape(shape) for shape, one in zip(shapes, cut)]  # noqa: B905
+        return tuple(tuple(arrays[place] for place in own) for own in self._places)
 
     def function(self, x: Any, params: Any = None, xp: Any = np) -> Any:
         """``f(x)`` in any array namespace, as a pure function of x (n,) and the parameters, flat or in parts."""
@@ -196,41 +209,3 @@ class Network:
         if self.depth > 8:
             sizes = f"{self.n} -> ... -> {self.m}"
         return f"Network({self.name}: {sizes}, {self.depth} layers, {self.params.size} parameters, {self.dtype})"
-
-
-def _chain(layers: list[Layer]) -> list[Layer]:
-    """The layers with every size settled, checked pair by pair."""
-    if not layers:
-        raise InputError("a network needs at least one layer; none was given")
-    chained: list[Layer] = []
-    for index, layer in enumerate(layers):
-        if not isinstance(layer, Layer):
-            raise InputError(f"layer {index} is {type(layer).__name__}; expected a Layer such as ad.Dense(W, b)")
-        if chained:
-            layer = _settle(layer, index, chained[-1])
-        elif not layer.n:
-            raise InputError(f"layer 0 ({layer.kind}) does not say how many inputs it takes; give it a size")
-        _check_params(layer, index)
-        chained.append(layer)
-    return chained
-
-
-def _check_params(layer: Layer, index: int) -> None:
-    place = f"layer {index} ({layer.kind})"
-    if not isinstance(layer.params, tuple) or not all(isinstance(array, np.ndarray) for array in layer.params):
-        raise InputError(f"{place} has params that are {type(layer.params).__name__}; expected a tuple of NumPy arrays")
-    for number, array in enumerate(layer.params):
-        if array.dtype not in FLOATS:
-            raise DTypeError(f"{place} has params[{number}] of {array.dtype}; make them floats, .astype(np.float64)")
-
-
-def _settle(layer: Layer, index: int, before: Layer) -> Layer:
-    try:
-        sized = layer.sized(before.m)
-    except InputError as error:
-        raise InputError(f"layer {index} ({layer.kind}) after layer {index - 1} ({before.kind}): {error}") from None
-    if sized.n != before.m:
-        raise InputError(
-            f"layer {index} ({layer.kind}) takes {sized.n} inputs, layer {index - 1} ({before.kind}) gives {before.m}"
-        )
-    return sized

@@ -118,7 +118,7 @@ def write(w: Writer, checkpoints: int) -> None:
             w.keep(y)
         U, own = J.pull(U, w.wrt == "input" or number > lowest, w.wrt == "params")
         if w.wrt == "params":
-            w.param_rows(own, number)
+            w.param_rows(own, number, hold=False)
     if w.wrt == "input":
         w.rows(U)
 

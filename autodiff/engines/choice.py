@@ -93,7 +93,7 @@ def _least_forward_work(network: Network, costs: list[LayerCost]) -> Work:
     tangents = 0  # what is pushed of a parameter has no more columns than it has numbers, or its layer outputs
     for layer, cost in zip(network.layers, costs, strict=True):
         total += cost.pushed(tangents) if tangents else NOTHING
-        tangents += min(layer.m, sum(array.size for array in layer.params))
+        tangents += min(layer.m, sum(array.size for array in layer.params), network.params.size - tangents)
     return total
 
 

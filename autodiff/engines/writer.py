@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..linear.assemble import assemble
+from ..linear.assemble import accumulate, assemble
 from ..linear.linearize import Linear, linearize
 from ..linear.terms import Axis, Term, Terms, through, whole
 from ..network import Network
@@ -41,6 +41,7 @@ class Writer:
     x: Value = field(init=False)
     result: Value = field(init=False)
     seed: Value | None = field(init=False, default=None)
+    _held: dict[int, Terms] = field(init=False, default_factory=dict)  # cotangents of shared parameters
 
     @classmethod
     def of(cls, network: Network, wrt: str, operation: str, seeds: int) -> Writer:
@@ -124,27 +125,23 @@ class Writer:
         """Rows ``start`` to ``start + size`` of the identity of y; in a loop, ``step`` further on in each block."""
         return identity(self.network.m, start, size, step)
 
-    def param_seeds(self, number: int, alone: bool = False) -> list[Terms]:
-        """The identity of one layer's parameters, as columns among those of all parameters, or ``alone``."""
+    def param_seeds(self, number: int, columns: int | None = None) -> list[Terms]:
+        """The identity of one layer's parameters, as columns among the first ``columns``, or all, of all parameters."""
         found: list[Terms] = []
-        part = self.network.slices[number]
-        columns, offset = (part.stop - part.start, 0) if alone else (self.network.params.size, part.start)
-        for array in self.network.layers[number].params:
+        layer, count = self.network.layers[number], self.network.params.size if columns is None else columns
+        for array, start in zip(layer.params, self.network.starts[number], strict=True):
             axes = tuple(whole(size) for size in array.shape)
             pairs = zip(axes, contiguous(array.shape), strict=True)
             parts = tuple((label, stride * own) for axis, stride in pairs for label, own in axis.parts)
-            found.append([Term((), Axis(columns, offset, parts), axes)])
-            offset += array.size
+            found.append([Term((), Axis(count, start, parts), axes)])
         return found
 
     def dense_param_seeds(self, number: int, V: Value) -> list[Terms]:
         """Tangents V (p, k) of all parameters, as those of one layer's."""
-        found: list[Terms] = []
-        offset = self.network.slices[number].start
-        for array in self.network.layers[number].params:
-            found.append(self.dense_seeds(V, True, array.shape, offset))
-            offset += array.size
-        return found
+        layer, starts = self.network.layers[number], self.network.starts[number]
+        return [
+            self.dense_seeds(V, True, array.shape, start) for array, start in zip(layer.params, starts, strict=True)
+        ]
 
     def dense_seeds(self, seeds: Value, columns: bool, shape: tuple[int, ...], start: int = 0) -> Terms:
         """Seeds that are given, as columns (n, k) or as rows (k, n), from position ``start`` on as a variable's."""
@@ -174,16 +171,29 @@ class Writer:
         """Cotangents into the result, as rows (k, n)."""
         self._assemble(U, self.result if target is None else target)
 
-    def param_rows(self, own: Sequence[Terms], number: int, target: Value | None = None) -> None:
-        """Cotangents of one layer's parameters into their columns of the result (k, p)."""
+    def param_rows(self, own: Sequence[Terms], number: int, target: Value | None = None, hold: bool = True) -> None:
+        """Cotangents of one layer's parameters into their columns of the result (k, p).
+
+        Layers come from the last to the first. Those of parameters that several layers share are held until the first
+        of these layers has come, and are then added up; without ``hold`` each is added to the result at once.
+        """
         out = self.result if target is None else target
-        offset = self.network.slices[number].start
         rows, (row, column) = out.shape[0], out.strides
-        for terms, array in zip(own, self.network.layers[number].params, strict=True):
+        arrays, starts = self.network.layers[number].params, self.network.starts[number]
+        for k in reversed(range(len(arrays))):
+            array, start = arrays[k], starts[k]
             strides = (row, *(stride * column for stride in contiguous(array.shape)))
-            part = self.b.look(out, View((rows, *array.shape), strides, out.offset + offset * column))
-            self._assemble(terms, part)
-            offset += array.size
+            part = self.b.look(out, View((rows, *array.shape), strides, out.offset + start * column))
+            last = (number, k) == self.network.uses(start)
+            if hold:
+                self._held.setdefault(start, []).extend(own[k])
+                if last:
+                    self._assemble(self._held.pop(start), part)
+            elif start in self._held:
+                accumulate(self.b, own[k], part)
+            else:
+                self._assemble(own[k], part)
+                self._held[start] = []
 
     def _assemble(self, terms: Terms, target: Value) -> None:
         if terms:

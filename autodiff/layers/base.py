@@ -7,6 +7,7 @@ peers trace it with their own namespace. Nothing else has to be written to add a
 from __future__ import annotations
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from typing import Any, Self
 
@@ -22,6 +23,8 @@ class Layer(ABC):
     Attributes:
         n: inputs; 0 while the layer takes whatever size the layer before it gives.
         m: outputs; 0 while n is 0.
+        in_shape, out_shape: the axes that the n inputs and m outputs have, in C order, such as (channels, height,
+            width); (n,) and (m,) where a layer says nothing else.
         params: the parameter arrays, of any shapes; :class:`~autodiff.Network` makes them views of its one vector.
         batched: :meth:`function` also takes leading axes, (..., n) to (..., m).
         opaque_linearize: None; a layer whose function is plain Python may be given a method
@@ -40,9 +43,27 @@ class Layer(ABC):
         """The name that error messages use."""
         return type(self).__name__
 
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        """The axes of the inputs."""
+        return (self.n,)
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """The axes of the outputs."""
+        return (self.m,)
+
     def sized(self, n: int) -> Layer:
         """This layer, with ``n`` inputs where it has no size of its own yet."""
         return self
+
+    def shaped(self, shape: tuple[int, ...]) -> Layer:
+        """This layer behind one whose outputs have these axes, where it has no size of its own yet.
+
+        Raises:
+            InputError: it cannot take them; naming the axis.
+        """
+        return self.sized(math.prod(shape))
 
     def with_params(self, params: tuple[Array, ...]) -> Self:
         """A copy of this layer with other parameters of the same shapes, shared and not copied."""

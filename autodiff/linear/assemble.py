@@ -46,6 +46,12 @@ def assemble(b: Builder, terms: Terms, target: Value) -> None:
         _write(b, one, place(b, one, target), add=not clean)
 
 
+def accumulate(b: Builder, terms: Terms, target: Value) -> None:
+    """The sum of the terms added to what ``target`` (seeds, *axes) holds."""
+    for one in (part for bundle in terms for part in bundle.unbundled(b)):
+        _write(b, one, place(b, one, target), add=True)
+
+
 def _write_sum(b: Builder, terms: Terms, target: Value) -> bool:
     """Two terms that cover the target by one addition; not if a sum in the first one can be done in place."""
     if len(terms) < 2 or terms[0].summed or (terms[0].coefficient < 0 and terms[1].coefficient < 0):
