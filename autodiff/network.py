@@ -45,7 +45,9 @@ class Network:
         DTypeError: a layer's parameters are no floats.
     """
 
-    def __init__(self, layers: Iterable[Layer | Unrolled], name: str = "network", example: object | None = None) -> None:
+    def __init__(
+        self, layers: Iterable[Layer | Unrolled], name: str = "network", example: object | None = None
+    ) -> None:
         if not isinstance(layers, Iterable):
             raise InputError(f"a network takes a list of layers, not {type(layers).__name__}")
         chained = chain(layers)

@@ -70,6 +70,9 @@ def make_layers():
     rng = np.random.default_rng(0)
     made = {}
     for name in ACTIVATIONS:
+        if name not in THOROUGH:
+            made[f"elementwise-{name}"] = Elementwise(name, 5)
+            continue
         biased = Dense(rng.standard_normal((4, 3)), rng.standard_normal(4), name)
         made[f"dense-{name}"] = biased
         made[f"dense-{name}-nobias"] = Dense(rng.standard_normal((2, 5)), None, name)
@@ -83,13 +86,61 @@ def make_layers():
     made["misfit"] = Misfit(rng.standard_normal(4), 0.3)
     made["peaks"] = Peaks(np.linspace(0.1, 1.0, 7), 2)
     made["batched-peaks"] = Batched(Peaks(np.linspace(0.1, 1.0, 4), 1), 2)
-    return made
+    return made | make_shaped_layers(lambda *shape: 0.5 * rng.standard_normal(shape))
+
+
+def make_shaped_layers(draw):
+    """Convolutions, attention and the like, and layers made of layers."""
+    body = [ad.Dense(draw(4, 3), draw(4), "tanh"), ad.Dense(draw(3, 4))]
+    shared = draw(3, 3)
+    field = [ad.Dense(draw(4, 3), draw(4), "tanh"), ad.Dense(draw(3, 4))]
+    odd = ad.Conv2d(
+        draw(4, 1, 2, 3), draw(4), stride=(2, 1), dilation=(1, 2), padding=(0, 1), groups=2, shape=(2, 5, 6)
+    )
+    strided = [ad.Conv2d(draw(3, 2, 3, 3), draw(3), padding=1, stride=2), Elementwise("relu")]
+    return {
+        "conv1d": ad.Conv1d(draw(3, 2, 3), draw(3), shape=(2, 6)),
+        "conv1d-odd": ad.Conv1d(draw(4, 1, 2), None, "tanh", stride=2, padding=1, dilation=2, groups=2, shape=(2, 7)),
+        "conv2d": ad.Conv2d(draw(2, 2, 3, 3), draw(2), padding=1, shape=(2, 4, 3)),
+        "conv2d-odd": odd,
+        "max-pool": ad.MaxPool(2, shape=(2, 4, 5)),
+        "max-pool-overlapping": ad.MaxPool((3,), stride=1, padding=1, shape=(2, 5)),
+        "avg-pool": ad.AvgPool((2, 3), stride=(2, 1), shape=(2, 4, 5)),
+        "global-avg-pool": ad.GlobalAvgPool((3, 2, 2)),
+        "batch-norm": ad.BatchNorm(draw(3), draw(3) ** 2, draw(3), draw(3), shape=(3, 2)),
+        "layer-norm": ad.LayerNorm(draw(4), draw(4), shape=(3, 4)),
+        "rms-norm": ad.RMSNorm(draw(4), shape=(2, 4)),
+        "softmax": ad.Softmax(shape=(2, 3)),
+        "log-softmax": ad.Softmax(log=True, shape=(4,)),
+        "attention": ad.SelfAttention(draw(6, 3), draw(2, 2), shape=(4, 3)),
+        "attention-causal": ad.SelfAttention(
+            draw(12, 3), draw(3, 4), draw(12), draw(3), heads=2, causal=True, shape=(3, 3)
+        ),
+        "residual": ad.Residual(body),
+        "residual-conv": ad.Residual(strided, ad.Conv2d(draw(3, 2, 1, 1), stride=2), shape=(2, 4, 4)),
+        "residual-repeat": ad.Residual(ad.Repeat(ad.Dense(shared, draw(3), "tanh"), 3)),
+        "parallel": ad.Parallel([ad.Dense(draw(2, 3)), [ad.Dense(draw(3, 3), draw(3), "tanh"), Elementwise("sin")]]),
+        "concatenate": ad.Concatenate(ad.Dense(draw(2, 3), draw(2), "tanh")),
+        "reshape": ad.Reshape((2, -1), 6),
+        "permute": ad.Permute((1, 2, 0), (2, 3, 2)),
+        "flatten": ad.Flatten((2, 2)),
+        "dropout": ad.Dropout(shape=(3,)),
+        "runge-kutta": ad.RungeKutta(field, 1, 0.1).step,
+        "rnn": ad.RNN(draw(3, 2), draw(3, 3), draw(3), 3).unrolled(None)[1],
+        "lstm": ad.LSTM(draw(12, 2), draw(12, 3), draw(12), 3, "all").unrolled(None)[1],
+        "gru": ad.GRU(draw(9, 2), draw(9, 3), draw(12), 3).unrolled(None)[1],
+    }
+
+
+#: activations that are tried in every form of layer; of the others their elementwise layers are enough
+THOROUGH = ["identity", "tanh", "sigmoid", "relu", "softplus", "sin", "exp", "square"]
 
 
 def point_for(layer, seed=1):
-    """An input that is in the layer's domain (widths of peaks must not be 0)."""
+    """An input that is in the layer's domain (widths of peaks must not be 0, logarithms are of positive numbers)."""
     x = np.random.default_rng(seed).standard_normal(layer.n)
-    return np.abs(x) + 0.5 if "Peaks" in layer.kind else x
+    positive = "Peaks" in layer.kind or getattr(layer, "activation", "") in ("log", "sqrt")
+    return np.abs(x) + 0.5 if positive else x
 
 
 LAYERS = make_layers()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Self
 
 import numpy as np
@@ -34,6 +35,19 @@ class Batched(Layer):
     @property
     def kind(self) -> str:
         return f"Batched({self.layer.kind})"
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return (self.size, *self.layer.in_shape)
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return (self.size, *self.layer.out_shape)
+
+    def shaped(self, shape: tuple[int, ...]) -> Layer:
+        if self.n or shape[0] != self.size:
+            return self.sized(math.prod(shape))
+        return Batched(self.layer.shaped(shape[1:]), self.size)
 
     def sized(self, n: int) -> Layer:
         if self.n:

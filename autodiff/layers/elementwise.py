@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ class Elementwise(Layer):
 
     def __init__(self, name: str, size: int | None = None) -> None:
         self._activation = activation(name)
+        self._shape: tuple[int, ...] | None = None
         self.n = self.m = 0 if size is None else as_size(size, f"the size of Elementwise({name!r})")
 
     @property
@@ -35,11 +37,21 @@ class Elementwise(Layer):
         """The name of phi."""
         return self._activation.name
 
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self._shape or (self.n,)
+
+    out_shape = in_shape
+
     def sized(self, n: int) -> Layer:
-        if self.n:
+        return self.shaped((n,))
+
+    def shaped(self, shape: tuple[int, ...]) -> Layer:
+        size = math.prod(shape)
+        if self.n and self.n != size:
             return self
         layer = copy.copy(self)
-        layer.n = layer.m = n
+        layer.n, layer.m, layer._shape = size, size, shape
         return layer
 
     def function(self, x: Any, params: Any, xp: Any = np) -> Any:

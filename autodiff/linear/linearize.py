@@ -16,7 +16,7 @@ from ..program.products import Named
 from ..program.value import Mask, Value, check_shape
 from .assemble import added, dense
 from .maps import Gather, LinearMap, Product
-from .moves import Pick, Put, Reshape, Transpose
+from .moves import Pick, Put, Reshape, Transpose, Windows
 from .opaque import Called, evaluated
 from .stack import closed_together
 from .terms import Term, Terms
@@ -226,6 +226,9 @@ def linear_map(b: Builder, node: Node, k: int) -> LinearMap:
         return Transpose(tuple(node.info))
     if node.op == "index":
         return Pick(tuple(node.info), source.shape)
+    if node.op == "windows":
+        axis, size = node.info
+        return Windows(axis, size, source.shape)
     if node.op == "opaque":
         return Called(node.info, source.size, node.out.size)
     if node.op == "gather":

@@ -236,3 +236,96 @@ class Transpose(LinearMap):
 
     def push(self, b: Builder, terms: Terms) -> Terms:
         return [replace(one, axes=tuple(one.axes[i] for i in self.order)) for one in terms]
+
+
+@dataclass(slots=True, eq=False)
+class Windows(LinearMap):
+    """``y[..., i, ..., k] = x[..., i + k, ...]``: every run of ``size`` positions along an axis, on a new last axis.
+
+    Along an axis with one label it becomes two, ``i + k``, and no number is touched.
+    """
+
+    axis: int
+    size: int
+    shape: Shape
+
+    def transposed(self) -> Overlap:
+        return Overlap(self.axis, self.size, self.shape)
+
+    def push(self, b: Builder, terms: Terms) -> Terms:
+        made: Terms = []
+        for one in terms:
+            axis = one.axes[self.axis]
+            if axis.label is not None:
+                made.append(self._windowed(b, one))
+            elif len(axis.parts) < 2 and not axis.step:
+                made += self._shifted(b, one)
+            else:
+                made.append(self._windowed(b, dense(b, [one])))
+        return made
+
+    def _windowed(self, b: Builder, term: Term) -> Term:
+        axis = term.axes[self.axis]
+        starts = Label(axis.size - self.size + 1)
+        positions = Label(self.size)
+        parts = [(label, 1) for label in (starts, positions) if label.size > 1]
+        if axis.label is not None:
+            term = term.substitute(b, axis.label, 0, 1, parts)
+        own = [Axis(label.size, 0, ((label, 1),) if label.size > 1 else ()) for label in (starts, positions)]
+        return replace(term, axes=(*term.axes[: self.axis], own[0], *term.axes[self.axis + 1 :], own[1]))
+
+    def _shifted(self, b: Builder, term: Term) -> Terms:
+        """One term a position of the window: what stands at some places, as behind a padding, keeps its structure."""
+        count = self.shape[self.axis] - self.size + 1
+        made = []
+        for position in range(self.size):
+            picked: list[Part | None] = [Part(0, 1, axis.size) for axis in term.axes]
+            picked[self.axis] = Part(position, 1, count)
+            found = _picked(b, term, picked)
+            if found is not None:
+                made.append(replace(found, axes=(*found.axes, Axis(self.size, position, ()))))
+        return made
+
+
+@dataclass(slots=True, eq=False)
+class Overlap(LinearMap):
+    """The transpose of :class:`Windows`: every window added where it was taken."""
+
+    axis: int
+    size: int
+    shape: Shape
+
+    def transposed(self) -> Windows:
+        return Windows(self.axis, self.size, self.shape)
+
+    def push(self, b: Builder, terms: Terms) -> Terms:
+        made = []
+        for one in terms:
+            starts, positions = one.axes[self.axis], one.axes[-1]
+            axis = Axis(
+                self.shape[self.axis],
+                starts.offset + positions.offset,
+                starts.parts + positions.parts,
+                starts.step + positions.step,
+            )
+            made.append(replace(one, axes=(*one.axes[: self.axis], axis, *one.axes[self.axis + 1 : -1])))
+        return [dense(b, [one]) if _meets(one) else one for one in made]
+
+
+def _meets(term: Term) -> bool:
+    """Whether different positions of its labels are the same element, so that what follows would see it several times.
+
+    Two overlaps in a row are added up together, by the second one.
+    """
+    strides: dict[Label, int] = {}
+    step = 1
+    for axis in (*term.axes[::-1], term.seed):
+        for label, own in axis.parts:
+            strides[label] = strides.get(label, 0) + own * step
+        step *= axis.size
+    reach = 0
+    for stride, size in sorted((abs(stride), label.size) for label, stride in strides.items()):
+        if stride <= reach:
+            return True
+        reach += stride * (size - 1)
+    return False

@@ -57,6 +57,18 @@ def special(xp: Any) -> Any:
     return importlib.import_module(SPECIAL[name])
 
 
+def convolution(xp: Any) -> Any:
+    """The namespace's own convolution of x (..., channels, *sizes) with W (outputs, channels / groups, *kernel).
+
+    ``own(x, W, stride, padding, dilation, groups)``, one number an axis; None where layers write it as a product.
+    """
+    if getattr(xp, "__name__", "") == "jax.numpy":
+        from .jax import convolved
+
+        return convolved
+    return getattr(xp, "convolved", None)
+
+
 def pieces(flat: Any, sizes: Sequence[int], xp: Any) -> Sequence[Any]:
     """A vector of ``xp``'s arrays cut up into pieces of given sizes.
 
@@ -70,4 +82,4 @@ def pieces(flat: Any, sizes: Sequence[int], xp: Any) -> Sequence[Any]:
     return [flat[end - size : end] for size, end in zip(sizes, itertools.accumulate(sizes), strict=True)]
 
 
-__all__ = ["install_line", "load", "pieces", "special"]
+__all__ = ["convolution", "install_line", "load", "pieces", "special"]

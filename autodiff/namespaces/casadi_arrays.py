@@ -144,11 +144,14 @@ def together(a: Any, b: Any, operation: Any) -> CasadiArray:
 
 
 def spread(array: CasadiArray, shape: Shape) -> Any:
-    """The matrix of an array broadcast to a shape; CasADi repeats single numbers by itself."""
+    """The matrix of an array broadcast to a shape."""
     (rows, columns), (to_rows, to_columns) = held_shape(array.shape), held_shape(shape)
-    if rows == columns == 1:
-        return array.held
-    return load("casadi").repmat(array.held, to_rows // rows, to_columns // columns)
+    if rows == columns == 1 and array.held.is_constant():
+        return array.held  # CasADi repeats single numbers by itself
+    casadi, held = load("casadi"), array.held
+    if rows != to_rows:  # not repmat, nor by itself: CasADi 3.8 then pulls the first row only of sparse seeds
+        held = casadi.mtimes(casadi.DM.ones(to_rows, 1), held)
+    return casadi.mtimes(held, casadi.DM.ones(1, to_columns)) if columns != to_columns else held
 
 
 def matmul(a: Any, b: Any, single: bool = False) -> CasadiArray:

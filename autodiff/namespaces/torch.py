@@ -100,3 +100,19 @@ class TorchNamespace:
     def transpose(self, x: Any, axes: Sequence[int] | None = None) -> Any:
         """The axes in another order, in reverse if none is given."""
         return x.permute(*(reversed(range(x.ndim)) if axes is None else axes))
+
+    def convolved(
+        self,
+        x: Any,
+        W: Any,
+        stride: Sequence[int],
+        padding: Sequence[int],
+        dilation: Sequence[int],
+        groups: int,
+    ) -> Any:
+        """PyTorch's own convolution; of x without a batch axis, with one, or with more."""
+        function = self.torch.nn.functional.conv1d if len(stride) == 1 else self.torch.nn.functional.conv2d
+        lead = x.shape[: -len(stride) - 1]
+        batch = x.reshape(-1, *x.shape[len(lead) :])
+        y = function(batch, W, None, tuple(stride), tuple(padding), tuple(dilation), groups)
+        return y.reshape(*lead, *y.shape[1:])

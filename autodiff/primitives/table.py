@@ -6,6 +6,7 @@ the arguments and the value in primitives again: ``slope(*inputs, y)``. It gives
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -82,11 +83,13 @@ def find_primitive(ufunc: np.ufunc) -> Primitive:
     Raises:
         UnsupportedError: it has no rule; the message says how to give it one.
     """
-    if ufunc not in PRIMITIVES and ufunc.__name__ == "expit":
+    if ufunc not in PRIMITIVES and ufunc.__name__ in ("expit", "erf"):
         import scipy.special
 
         if ufunc is scipy.special.expit:
             _add(ufunc, lambda x, y: y * (1.0 - y), transcendental=True)
+        elif ufunc is scipy.special.erf:
+            _add(ufunc, lambda x, y: 2.0 / math.sqrt(math.pi) * np.exp(-np.square(x)), transcendental=True)
     try:
         return PRIMITIVES[ufunc]
     except KeyError:

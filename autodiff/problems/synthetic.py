@@ -44,6 +44,18 @@ SCALES: dict[str, Scale] = {
     "softplus": Scale(value=float(np.log(2.0)), slope=0.5, gain=0.9),
     "exp": Scale(value=1.0, gain=0.8, spread=0.2),
     "square": Scale(z=0.5, value=0.25, gain=0.8, spread=0.2),
+    "gelu": Scale(z=1.0, value=0.841345, slope=1.083315, gain=0.9, spread=0.2),
+    "gelu_tanh": Scale(z=1.0, value=0.841192, slope=1.082964, gain=0.9, spread=0.2),
+    "silu": Scale(z=1.0, value=0.731059, slope=0.927671, gain=0.9, spread=0.2),
+    "elu": Scale(),
+    "leaky_relu": Scale(slope=(0.5 * (1 + 0.01**2)) ** 0.5),
+    "selu": Scale(gain=0.8),
+    "mish": Scale(z=1.0, value=0.865098, slope=1.049036, gain=0.9, spread=0.2),
+    "hardtanh": Scale(),
+    "abs": Scale(z=1.0, value=1.0, gain=0.9, spread=0.2),
+    "sqrt": Scale(z=1.0, value=1.0, slope=0.5, gain=0.8, spread=0.2),
+    "log": Scale(z=1.5, value=float(np.log(1.5)), slope=1 / 1.5, gain=0.8, spread=0.2),
+    "cos": Scale(z=float(np.pi / 2)),
 }
 assert SCALES.keys() == ACTIVATIONS.keys()
 

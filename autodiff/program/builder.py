@@ -27,6 +27,7 @@ from .views import (
     is_contiguous,
     parse_index,
     reshape,
+    windows,
 )
 
 
@@ -263,6 +264,12 @@ class Builder:
         if 0 in found.shape:
             raise InputError(f"index {key} of shape {value.shape} is empty")
         return self.record("index", (value,), self.look(value, found), parts)
+
+    def windows(self, value: Value, axis: int, size: int) -> Value:
+        """Every run of ``size`` positions along an axis, a view in which elements stand several times."""
+        if not 1 <= size <= value.shape[axis]:
+            raise InputError(f"windows of {size} do not fit axis {axis} of shape {value.shape}")
+        return self.record("windows", (value,), self.look(value, windows(value.view, axis, size)), (axis, size))
 
     def transpose(self, value: Value, order: Sequence[int]) -> Value:
         """The axes in another order, a view."""

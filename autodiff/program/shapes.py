@@ -153,6 +153,17 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Value:
     return found.reshape((*value.shape[:axis], *positions.shape, *value.shape[axis + 1 :]))
 
 
+@answers(np.lib.stride_tricks.sliding_window_view)
+def sliding_window_view(x: Any, window_shape: Any, axis: Any = None) -> Value:
+    """Every window, its positions as new axes behind the others."""
+    value = builder_of(x).lift(x)
+    sizes = [int(size) for size in np.atleast_1d(window_shape)]
+    axes = range(value.ndim) if axis is None else [int(one) % value.ndim for one in np.atleast_1d(axis)]
+    for one, size in zip(axes, sizes, strict=True):
+        value = value.builder.windows(value, one, size)
+    return value
+
+
 @answers(np.shape)
 def shape(x: Any) -> tuple[int, ...]:
     """Its shape."""

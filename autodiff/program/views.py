@@ -206,6 +206,13 @@ def index(view: View, parts: Sequence[Part | None]) -> View:
     return View(tuple(shape), tuple(strides), offset)
 
 
+def windows(view: View, axis: int, size: int) -> View:
+    """Every run of ``size`` positions along an axis: the axis becomes their starts, a new last one their positions."""
+    shape, strides = list(view.shape), view.strides
+    shape[axis] -= size - 1
+    return View((*shape, size), (*strides, strides[axis]), view.offset)
+
+
 @remembered
 def collapse(shape: Shape, *strides: Shape) -> tuple[Shape, tuple[Shape, ...]]:
     """The same walk over several operands with as few axes as possible, axes of one element left out."""
