@@ -44,6 +44,7 @@ from .layers import (
     SelfAttention,
     Softmax,
     SquaredError,
+    Upsample,
 )
 from .network import Network
 from .primitives import primitive
@@ -92,6 +93,7 @@ __all__ = [
     "SquaredError",
     "UnknownNameError",
     "UnsupportedError",
+    "Upsample",
     "engine",
     "engines",
     "gradient",

@@ -15,7 +15,7 @@ from .losses import CrossEntropy, SquaredError
 from .normalisation import BatchNorm, LayerNorm, RMSNorm, Softmax
 from .ode import RungeKutta
 from .peaks import Misfit, Peaks
-from .pooling import AvgPool, GlobalAvgPool, MaxPool
+from .pooling import AvgPool, GlobalAvgPool, MaxPool, Upsample
 from .recurrent import GRU, LSTM, RNN
 
 __all__ = [
@@ -54,4 +54,5 @@ __all__ = [
     "Softmax",
     "SquaredError",
     "Unrolled",
+    "Upsample",
 ]

@@ -96,3 +96,30 @@ class GlobalAvgPool(Shaped):
     def mapped(self, x: Any, params: Any, xp: Any) -> Any:
         lead = tuple(x.shape[: len(x.shape) - len(self._in)])
         return xp.mean(x.reshape(*lead, self._in[0], int(np.prod(self._in[1:]))), axis=-1)
+
+
+class Upsample(Shaped):
+    """Every number ``factor`` times along each axis of x (channels, height, width): the nearest neighbour.
+
+    Args:
+        factor: an integer of at least 1.
+        shape: of the inputs; left out, the layer takes what the layer before it gives.
+
+    Raises:
+        InputError: no such factor, or other axes.
+    """
+
+    def __init__(self, factor: int = 2, shape: object | None = None) -> None:
+        self.factor = as_sizes(factor, 1, "factor")[0]
+        self.fixed(shape)
+
+    def outputs(self, shape: Shape) -> Shape:
+        if len(shape) != 3:
+            raise InputError(f"it takes (channels, height, width), not shape {shape}")
+        return (shape[0], self.factor * shape[1], self.factor * shape[2])
+
+    def mapped(self, x: Any, params: Any, xp: Any) -> Any:
+        lead, (channels, height, width) = tuple(x.shape[:-3]), self._in
+        rows = xp.stack([x] * self.factor, axis=-2 % (len(x.shape) + 1))
+        rows = rows.reshape(*lead, channels, self.factor * height, width)
+        return xp.stack([rows] * self.factor, axis=len(rows.shape))

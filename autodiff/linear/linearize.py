@@ -74,7 +74,7 @@ class Linear:
                 made += self._map(position, k).push(b, terms)
             if made:
                 tangents[id(node.out)] = _simpler(b, made) if meeting > 1 else made
-        return tangents.get(id(self.y), [])
+        return _few(b, tangents.get(id(self.y), []))
 
     def pull(self, U: Terms, to_x: bool = True, to_params: bool = False) -> tuple[Terms, list[Terms]]:
         """``U f'(x)``, and ``U df/dtheta`` for every parameter; only what is asked for."""
@@ -106,7 +106,7 @@ class Linear:
                     meeting.add(key)
                 cotangents[key] = [*cotangents.get(key, []), *made]
         own = [cotangents.get(id(p), []) for p in self.params] if to_params else []
-        return (cotangents.get(id(self.x), []) if to_x else []), own
+        return (_few(b, cotangents.get(id(self.x), [])) if to_x else []), own
 
     def _map(self, position: int, k: int) -> LinearMap:
         key = position, k
@@ -192,7 +192,31 @@ def _simpler(b: Builder, terms: Terms) -> Terms:
             reached = one.seed.size, one.seed.interval, one.seed.step, id(one.bundle) if one.bundle else 0
             alike.setdefault(reached, []).append(one)
         kept = [one for group in alike.values() for one in (group if len(group) <= MANY else [dense(b, group)])]
+        if len(kept) > MANY:
+            kept = [one for group in _overlapping(kept) for one in (group if len(group) < 3 else [dense(b, group)])]
     return kept
+
+
+def _overlapping(terms: Terms) -> list[Terms]:
+    """The terms in groups that have no seeds in common, such as those of different samples of a batch."""
+    groups: list[Terms] = []
+    reach = -1
+    for one in sorted(terms, key=lambda one: one.seed.interval):
+        low, high = one.seed.interval
+        if one.seed.step or one.bundle:
+            groups.insert(0, [one])
+        elif low <= reach:
+            groups[-1].append(one)
+            reach = max(reach, high)
+        else:
+            groups.append([one])
+            reach = high
+    return groups
+
+
+def _few(b: Builder, terms: Terms) -> Terms:
+    """Not more terms than the next layer should meet: each of them would become several there."""
+    return _simpler(b, terms) if len(terms) > MANY else terms
 
 
 def linear_map(b: Builder, node: Node, k: int) -> LinearMap:

@@ -258,7 +258,7 @@ class Windows(LinearMap):
             axis = one.axes[self.axis]
             if axis.label is not None:
                 made.append(self._windowed(b, one))
-            elif len(axis.parts) < 2 and not axis.step:
+            elif len(axis.parts) < 2 and not axis.step and set(axis.labels) <= set(one.seed.labels):
                 made += self._shifted(b, one)
             else:
                 made.append(self._windowed(b, dense(b, [one])))
