@@ -77,26 +77,19 @@ def _push_params(w: Writer) -> None:
         if not part.stop:
             continue
         target = w.result if last else b.new((m, part.stop))
-        own = J.push([], w.param_seeds(number, part.stop))
-        V: Terms = []
+        shared = min(w.network.starts[number], default=part.start) < part.start  # with layers before
+        own = J.push([], w.param_seeds(number, 0 if shared else part.start, part.stop))
         if held is not None:
             V = dense_map(w, J).push(b, w.dense_seeds(held, True, held.shape[:1]))
-            if min(w.network.starts[number], default=part.start) < part.start:  # shared with layers before
+            if shared:
                 V = [replace(one, seed=one.seed._replace(size=part.stop)) for one in V]
                 w.columns(V + own, target)
-                held = target
-                continue
-            w.columns(V, _columns(b, target, 0, part.start))
-        if part.stop > part.start:
-            moved = [replace(one, seed=_less(one.seed, part.start)) for one in own]
-            w.columns(moved, _columns(b, target, part.start, part.stop))
+            else:
+                w.columns(V, _columns(b, target, 0, part.start))
+        if part.stop > part.start and not shared:
+            w.columns(own, _columns(b, target, part.start, part.stop))
         held = target
     w.keep(x)
-
-
-def _less(axis: Axis, start: int) -> Axis:
-    """The same positions, counted from ``start``."""
-    return axis._replace(size=axis.size - start, offset=axis.offset - start)
 
 
 def _columns(b: Builder, matrix: Value, start: int, stop: int) -> Value:

@@ -125,15 +125,15 @@ class Writer:
         """Rows ``start`` to ``start + size`` of the identity of y; in a loop, ``step`` further on in each block."""
         return identity(self.network.m, start, size, step)
 
-    def param_seeds(self, number: int, columns: int | None = None) -> list[Terms]:
-        """The identity of one layer's parameters, as columns among the first ``columns``, or all, of all parameters."""
+    def param_seeds(self, number: int, first: int = 0, stop: int | None = None) -> list[Terms]:
+        """The identity of one layer's parameters, as columns among those of the parameters ``first`` to ``stop``."""
         found: list[Terms] = []
-        layer, count = self.network.layers[number], self.network.params.size if columns is None else columns
+        layer, stop = self.network.layers[number], self.network.params.size if stop is None else stop
         for array, start in zip(layer.params, self.network.starts[number], strict=True):
             axes = tuple(whole(size) for size in array.shape)
             pairs = zip(axes, contiguous(array.shape), strict=True)
             parts = tuple((label, stride * own) for axis, stride in pairs for label, own in axis.parts)
-            found.append([Term((), Axis(count, start, parts), axes)])
+            found.append([Term((), Axis(stop - first, start - first, parts), axes)])
         return found
 
     def dense_param_seeds(self, number: int, V: Value) -> list[Terms]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import AutodiffError, InputError, UnsupportedError
 from ..program.builder import Builder, Node
-from ..program.products import Named
+from ..program.products import Named, multiply
 from ..program.value import Mask, Value, check_shape
 from .assemble import added, dense
 from .maps import Gather, LinearMap, Product
@@ -185,7 +185,7 @@ def _simpler(b: Builder, terms: Terms) -> Terms:
             found[key] = replace(before, coefficient=before.coefficient + one.coefficient)
         else:
             found[key] = one
-    kept = list(found.values())
+    kept = _factored(b, list(found.values()))
     if len(kept) > MANY:
         alike: dict[Any, Terms] = {}
         for one in kept:
@@ -195,6 +195,44 @@ def _simpler(b: Builder, terms: Terms) -> Terms:
         if len(kept) > MANY:
             kept = [one for group in _overlapping(kept) for one in (group if len(group) < 3 else [dense(b, group)])]
     return kept
+
+
+def _factored(b: Builder, terms: Terms) -> Terms:
+    """Terms of the same seeds times different slopes as one, times the sum of the slopes: the product rule's."""
+    groups: dict[Any, list[tuple[Term, list[Named]]]] = {}
+    for one in terms:
+        carrying = set(one.seed.labels) | one.summed
+        moving = [own for own in one.factors if carrying & own.where.keys()]
+        slopes = [own for own in one.factors if not carrying & own.where.keys()]
+        key = replace(one, factors=tuple(moving), coefficient=1.0).key
+        groups.setdefault(key, []).append((one, slopes))
+    made: Terms = []
+    for group in groups.values():
+        first, slopes = group[0]
+        if len(group) == 1:
+            made.append(first)
+            continue
+        total = _scaled(b, slopes, first.coefficient)
+        for one, more in group[1:]:
+            total = _sum(b, total, _scaled(b, more, one.coefficient))
+        held = {id(own) for own in slopes}
+        moving = [own for own in first.factors if id(own) not in held]
+        made.append(replace(first, factors=(*moving, total), coefficient=1.0))
+    return made
+
+
+def _scaled(b: Builder, slopes: Sequence[Named], coefficient: float) -> Named:
+    """The product of slopes and a number."""
+    total = Named(b.lift(coefficient), ()) if coefficient != 1.0 or not slopes else slopes[0]
+    for own in slopes if coefficient != 1.0 else slopes[1:]:
+        total = multiply(b, own, total)
+    return total
+
+
+def _sum(b: Builder, P: Named, Q: Named) -> Named:
+    """Two slopes added, each repeated over the labels that it lacks."""
+    names = P.names + tuple(name for name in Q.names if name not in P.where)
+    return Named(b.map(np.add, P.arranged(b, names), Q.arranged(b, names)), names)
 
 
 def _overlapping(terms: Terms) -> list[Terms]:
@@ -251,8 +289,8 @@ def linear_map(b: Builder, node: Node, k: int) -> LinearMap:
     if node.op == "index":
         return Pick(tuple(node.info), source.shape)
     if node.op == "windows":
-        axis, size = node.info
-        return Windows(axis, size, source.shape)
+        axes, counts = node.info
+        return Windows(axes, counts, source.shape)
     if node.op == "opaque":
         return Called(node.info, source.size, node.out.size)
     if node.op == "gather":

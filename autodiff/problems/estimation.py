@@ -115,7 +115,7 @@ class Reprojection(Layer):
 
     A camera is a rotation vector r, a centre C, a focal length f, a principal point p_0 and two coefficients of radial
     distortion. ``w (f (1 + k_1 |p|^2 + k_2 |p|^4) p + p_0 - seen)`` with ``p`` from ``Rot(r) (X - C)``, and ``1 - w^2``,
-    for every observation. The inputs are all cameras, all points X, and the weights w.
+    for every observation. The inputs are all cameras, all points X and the weights w.
 
     Args:
         cameras, points: how many.

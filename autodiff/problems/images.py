@@ -121,7 +121,7 @@ def unet(
     side: int = 8,
     channels: int = 4,
     bottleneck: int = 1,
-    skips: int = 1,
+    skips: str = "yes",
     seed: int = 0,
     dtype: DTypeLike = np.float64,
 ) -> Network:
@@ -136,7 +136,7 @@ def unet(
         side: of the image, a multiple of 4.
         channels: of the outermost convolutions; twice as many one level below.
         bottleneck: channels in the middle.
-        skips: 1 with skip connections, 0 without.
+        skips: "yes", or "no" for none.
         seed: of the weights and the image.
         dtype: float64 or float32.
 
@@ -146,14 +146,15 @@ def unet(
     Source: Ronneberger, Fischer & Brox, U-Net (2015).
     """
     require_positive(side=side, channels=channels, bottleneck=bottleneck)
-    if side % 4 or skips not in (0, 1):
-        raise InputError(f"unet takes a side that is a multiple of 4 and skips of 0 or 1, not {side} and {skips}")
+    as_choice("skips", skips, ("yes", "no"))
+    if side % 4:
+        raise InputError(f"side is {side}; expected a multiple of 4")
     require_memory(8 * 9 * channels * side * side)
     rng = np.random.default_rng(seed)
     wide = 2 * channels
     inner: list[Layer] = [MaxPool(2), conv(rng, wide, bottleneck, "tanh"), Upsample(2)]
     middle: list[Layer] = [MaxPool(2), conv(rng, channels, wide, "tanh")]
-    if skips:
+    if skips == "yes":
         middle += [Concatenate(inner), conv(rng, wide + bottleneck, channels, "tanh"), Upsample(2)]
         body: list[Layer] = [Concatenate(middle), conv(rng, 2 * channels, 1)]
     else:

@@ -265,11 +265,14 @@ class Builder:
             raise InputError(f"index {key} of shape {value.shape} is empty")
         return self.record("index", (value,), self.look(value, found), parts)
 
-    def windows(self, value: Value, axis: int, size: int) -> Value:
-        """Every run of ``size`` positions along an axis, a view in which elements stand several times."""
-        if not 1 <= size <= value.shape[axis]:
-            raise InputError(f"windows of {size} do not fit axis {axis} of shape {value.shape}")
-        return self.record("windows", (value,), self.look(value, windows(value.view, axis, size)), (axis, size))
+    def windows(self, value: Value, axes: Sequence[int], sizes: Sequence[int]) -> Value:
+        """Every run of so many positions along some axes, a view in which elements stand several times."""
+        view = value.view
+        for axis, size in zip(axes, sizes, strict=True):
+            if not 1 <= size <= value.shape[axis]:
+                raise InputError(f"windows of {size} do not fit axis {axis} of shape {value.shape}")
+            view = windows(view, axis, size)
+        return self.record("windows", (value,), self.look(value, view), (tuple(axes), tuple(sizes)))
 
     def transpose(self, value: Value, order: Sequence[int]) -> Value:
         """The axes in another order, a view."""

@@ -158,10 +158,8 @@ def sliding_window_view(x: Any, window_shape: Any, axis: Any = None) -> Value:
     """Every window, its positions as new axes behind the others."""
     value = builder_of(x).lift(x)
     sizes = [int(size) for size in np.atleast_1d(window_shape)]
-    axes = range(value.ndim) if axis is None else [int(one) % value.ndim for one in np.atleast_1d(axis)]
-    for one, size in zip(axes, sizes, strict=True):
-        value = value.builder.windows(value, one, size)
-    return value
+    axes = list(range(value.ndim)) if axis is None else [int(one) % value.ndim for one in np.atleast_1d(axis)]
+    return value.builder.windows(value, axes, sizes)
 
 
 @answers(np.shape)

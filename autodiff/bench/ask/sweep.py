@@ -24,7 +24,9 @@ from ...text import tame
 
 Scalar = StrictInt | StrictFloat | StrictStr
 Grid = dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]]
-Plot = Literal["curves", "map", "ratio", "bars", "gain", "tradeoff", "checkpoints", "peers", "seeds", "constants"]
+Plot = Literal[
+    "curves", "map", "ratio", "bars", "gain", "tradeoff", "checkpoints", "peers", "seeds", "constants", "landscape"
+]
 Threads = Annotated[StrictInt, Field(ge=1)] | Literal["all"]
 Effort = Literal["quick", "default", "full"]
 TAKEN = ("results", "passes", "rules", "roofline")  #: names of a run's own tables; a sweep's is named after it
@@ -165,8 +167,8 @@ class Sweep(BaseModel):
     predicted), "gain" (the last engine against the best of the others), "tradeoff" (time against peak bytes),
     "checkpoints" (one case; time, counted evaluations and peak bytes against the engines' checkpoints), "peers" (every
     engine against the fastest of its mode), "seeds" (time per seed against a list of them), "constants" (layer by layer
-    and size by size, what a derivative costs over f, counted and timed) or "bars" (no list); left out, it follows from
-    the number of lists.
+    and size by size, what a derivative costs over f, counted and timed), "landscape" (n over m against forward over
+    reverse, a mark a case) or "bars" (no list); left out, it follows from the number of lists.
     ``memory`` adds a panel of peak bytes to curves. ``labels`` name axes and engines in it. ``across`` is a key of
     every grid, such as ``dtype``, or "threads": each case is then compared with the one that has the key's first value
     and is otherwise the same, and that is what is drawn.
@@ -216,7 +218,7 @@ class Sweep(BaseModel):
             raise InputError("plot 'constants' needs lists of layer and elements in every series, and no other")
         if self.plot == "checkpoints" and any(len(self.cases(effort)) > 1 for effort in EFFORTS):
             raise InputError("plot 'checkpoints' needs one case: its engines differ, in their checkpoints")
-        free = (None, "bars", "peers", "checkpoints", SEEDS, "constants")
+        free = (None, "bars", "peers", "checkpoints", SEEDS, "constants", "landscape")
         needed = None if self.plot in free else 2 if self.plot == "map" else 1
         if needed is not None and (len(self.axes) != needed or len(self.series) > 1 or not self.series[0].numeric):
             lists = "two lists" if needed == 2 else "one list"

@@ -15,6 +15,7 @@ from .constants import constant_sections
 from .costs import costs
 from .crossover import crossover
 from .growth import exponents
+from .landscape import landscape
 from .pairs import Pair, named, pairs
 from .section import Section, engines_of
 from .seeds import seeds
@@ -38,6 +39,7 @@ def findings(results: Results, sweeps: list[Sweep]) -> list[Section]:
     made += [gains(results, s) for s in sweeps if s.kind == "gain"]
     made += [seeds(results, s) for s in sweeps if s.kind == SEEDS]
     made += [one for s in sweeps if s.kind == "constants" for one in constant_sections(results, s)]
+    made += [one for s in sweeps if s.kind == "landscape" for one in landscape(results, s)]
     made += [checkpointing(results, s) for s in sweeps if s.kind == "checkpoints"]
     made += [per_example(results, sweep) for sweep in sweeps if sweep.axes == [BATCH]]
     made += [section for sweep in sweeps if sweep.across for section in across(results, sweep)]

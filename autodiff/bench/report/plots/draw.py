@@ -11,6 +11,7 @@ from ..across import across_table
 from ..checkpoints import checkpoint_table
 from ..crossover import log_ratios
 from ..findings import gain_table, ratio_table
+from ..landscape import landscape_table
 from ..pairs import Pair, pairs
 from ..rivals import relative
 from . import roofline
@@ -20,6 +21,7 @@ from .checkpoints import draw_checkpoints
 from .constants import draw_constants
 from .curves import draw_curves
 from .gain import draw_gain
+from .landscape import draw_landscape
 from .maps import draw_map
 from .ratio import draw_ratio
 from .rivals import draw_rivals
@@ -34,6 +36,7 @@ DRAWERS = {
     "constants": draw_constants,
     "curves": draw_curves,
     "gain": draw_gain,
+    "landscape": draw_landscape,
     "map": draw_map,
     "peers": draw_rivals,
     "ratio": draw_ratio,
@@ -41,8 +44,8 @@ DRAWERS = {
     "tradeoff": draw_tradeoff,
 }
 ROOFLINE = "roofline"  #: the plot of a whole run
-WIDE = ("across", "checkpoints", "constants", "gain", "peers", "ratio", "seeds", "tradeoff")
-HEIGHTS = {"constants": 9.0, "map": 5.2, "peers": 8.0, "seeds": 6.4}  #: inches; others are 4.4 high
+WIDE = ("across", "checkpoints", "constants", "gain", "landscape", "peers", "ratio", "seeds", "tradeoff")
+HEIGHTS = {"constants": 9.0, "landscape": 6.0, "map": 5.2, "peers": 8.0, "seeds": 6.4}  #: inches; others are 4.4 high
 
 
 def draw_all(results: Results, sweeps: list[Sweep], folder: Path) -> tuple[list[Path], list[str]]:
@@ -75,9 +78,8 @@ def enough(results: Results, sweep: Sweep) -> bool:
         return False
     if sweep.kind in ("map", "ratio"):
         return bool(drawn_pairs(results, sweep))
-    compared = {"across": across_table, "checkpoints": checkpoint_table, "gain": gain_table, "peers": relative}.get(
-        sweep.kind
-    )
+    tables = {"across": across_table, "checkpoints": checkpoint_table, "gain": gain_table, "peers": relative}
+    compared = (tables | {"landscape": landscape_table}).get(sweep.kind)
     return compared is None or not compared(results, sweep).empty
 
 
