@@ -73,12 +73,13 @@ class Network:
         pairs = zip(layers, self.parts(self._params), strict=True)
         self.layers = [layer.with_params(part) for layer, part in pairs]
 
-    def uses(self, start: int) -> tuple[int, int]:
-        """The first layer, and the number of its array, that has the parameters which begin at ``start``."""
+    def first_use(self, start: int) -> tuple[int, int]:
+        """The first layer that has the parameters which begin at ``start``, and which of its arrays, the last such."""
         if not self._first_uses:
             for number, own in enumerate(self.starts):
                 for k, begin in enumerate(own):
-                    self._first_uses.setdefault(begin, (number, k))
+                    if self._first_uses.setdefault(begin, (number, k))[0] == number:
+                        self._first_uses[begin] = number, k
         return self._first_uses[start]
 
     def __getstate__(self) -> dict[str, Any]:

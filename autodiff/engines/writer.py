@@ -180,11 +180,10 @@ class Writer:
         out = self.result if target is None else target
         rows, (row, column) = out.shape[0], out.strides
         arrays, starts = self.network.layers[number].params, self.network.starts[number]
-        for k in reversed(range(len(arrays))):
-            array, start = arrays[k], starts[k]
+        for k, (array, start) in enumerate(zip(arrays, starts, strict=True)):
             strides = (row, *(stride * column for stride in contiguous(array.shape)))
             part = self.b.look(out, View((rows, *array.shape), strides, out.offset + start * column))
-            last = (number, k) == self.network.uses(start)
+            last = (number, k) == self.network.first_use(start)
             if hold:
                 self._held.setdefault(start, []).extend(own[k])
                 if last:

@@ -86,9 +86,9 @@ class CasadiNamespace:
         """The same numbers in another shape."""
         return x.reshape(shape)
 
-    def transpose(self, x: CasadiArray) -> CasadiArray:
-        """The axes in reverse."""
-        return x.T
+    def transpose(self, x: CasadiArray, axes: Sequence[int] | None = None) -> CasadiArray:
+        """The axes in another order, in reverse if none is given."""
+        return x if axes is not None and tuple(axes) == tuple(range(len(x.shape))) else x.T
 
     def pieces(self, flat: CasadiArray, sizes: Sequence[int]) -> Sequence[CasadiArray]:
         """A vector cut up; one split, since the adjoints of slices would add up vectors as long as ``flat``."""

@@ -114,8 +114,8 @@ class Reprojection(Layer):
     """Where cameras see points, less where they saw them, times a weight; and how far the weights are from 1.
 
     A camera is a rotation vector r, a centre C, a focal length f, a principal point p_0 and two coefficients of radial
-    distortion. ``w (f (1 + k_1 |p|^2 + k_2 |p|^4) p + p_0 - seen)`` with ``p`` from ``Rot(r) (X - C)``, and ``1 - w^2``,
-    for every observation. The inputs are all cameras, all points X and the weights w.
+    distortion. ``w (f (1 + k_1 |p|^2 + k_2 |p|^4) p + p_0 - seen)`` with ``p`` from ``Rot(r) (X - C)``, and
+    ``1 - w^2``, for every observation. The inputs are all cameras, all points X and the weights w.
 
     Args:
         cameras, points: how many.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,9 @@ from .views import Shape
 PLACES = {"x": "x", "seed": "seed", "result": "result"}
 
 Line = tuple[str, ...]
+
+
+LETTERS = "ijklpqrstuvw"  #: of the axes of a part
 
 
 @dataclass(slots=True)
@@ -36,7 +40,7 @@ class Names:
         self.program = program
         self.homes: dict[int, list[_Home]] = {}
         self.letters: set[str] = set()
-        self.transposes = self.parts = False
+        self.transposes = self.parts = self.positions = False
         self.turned: set[int] = set()  # products that are shown transposed
         self.same: dict[int, Buffer] = {}  # what holds the same numbers: arguments, and what is computed again
         for block in program.code.control:
@@ -57,6 +61,8 @@ class Names:
             words.append(".T: transposed")
         if self.parts:
             words.append("[rows, columns]: a part")
+        if self.positions:
+            words.append("[5 + 8i + j]: the element at place i, j")
         return [f"({'; '.join(words)})"] if words else []
 
     def line(self, number: int, one: Instruction) -> Line:
@@ -110,7 +116,8 @@ class Names:
             return f"{float(buffer.array.reshape(-1)[0]):.6g}"
         home = self._home(number, one, operand)
         text, whole = _part(home, operand)
-        self.parts |= not whole
+        self.positions |= not whole and ":" not in text
+        self.parts |= not whole and ":" in text
         if whole and one.kind == "matmul" and not written and len(operand.shape) == 2 and len(home.shape) == 2:
             row, column = operand.strides
             if min(operand.shape) > 1 and row < column:
@@ -173,6 +180,16 @@ def _lying(operand: Operand) -> Shape:
     return shape
 
 
+def _positions(start: int, axes: Sequence[tuple[int, int]]) -> str:
+    """Where the elements of a part are that is no rows and columns, ``5 + 8i + j``."""
+    text = f"{start}" if start else ""
+    for (_, stride), letter in zip(axes, LETTERS, strict=False):
+        size = "" if abs(stride) == 1 else f"{abs(stride)}"
+        sign = (" - " if stride < 0 else " + ") if text else ("-" if stride < 0 else "")
+        text += f"{sign}{size}{letter}"
+    return text or "0"
+
+
 def _part(home: _Home, operand: Operand) -> tuple[str, bool]:
     """The name of the array, with the rows and columns that an operand has of it; whether it has all."""
     axes = [(size, stride) for size, stride in zip(operand.shape, operand.strides, strict=True) if stride and size > 1]
@@ -191,7 +208,7 @@ def _part(home: _Home, operand: Operand) -> tuple[str, bool]:
         high, wide = high + a * (count - 1), wide + b * (count - 1)
     fits = min((stride for _, stride in axes), default=1) > 0 and column + wide <= columns and row + high <= rows
     if not fits or (not diagonal and high * wide != size):
-        return f"{home.name}[..]", False
+        return f"{home.name}[{_positions(start, axes)}]", False
     parts = [_slice(column, wide, columns, column_step)]
     if rows > 1 or len(home.shape) > 1:
         parts.insert(0, _slice(row, high, rows, row_step))

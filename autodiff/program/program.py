@@ -80,7 +80,7 @@ def code_work(code: Code) -> Work:
         elif one.kind == "map" and one.ufunc in PRIMITIVES and PRIMITIVES[one.ufunc].transcendental:
             transcendental += turn * one.out.size
         else:
-            elementwise += turn * (one.inputs[0].size if one.kind == "reduce" else one.out.size)
+            elementwise += turn * (one.inputs[0].size if one.kind in ("reduce", "scatter") else one.out.size)
     return Work(fma, elementwise, transcendental, elements, sum(times))
 
 

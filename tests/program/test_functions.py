@@ -68,9 +68,9 @@ def in_autograd(layer, x):
 def in_casadi(layer, x):
     casadi = pytest.importorskip("casadi", reason="casadi is not installed")
     arrays = (x, *layer.params)
-    symbols = [casadi.MX.sym("z", *held_shape(array.shape)) for array in arrays]
-    first, *rest = (CasadiArray(s, array.shape) for s, array in zip(symbols, arrays, strict=True))
     try:
+        symbols = [casadi.MX.sym("z", *held_shape(array.shape)) for array in arrays]
+        first, *rest = (CasadiArray(s, array.shape) for s, array in zip(symbols, arrays, strict=True))
         made = layer.function(first, tuple(rest), CasadiNamespace())
     except UnsupportedError as error:
         pytest.skip(str(error))  # more than two axes

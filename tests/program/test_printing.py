@@ -106,7 +106,9 @@ def test_every_kind_of_instruction_has_a_word():
 def test_several_parameters_of_a_layer_have_names_of_their_own():
     class Twice(ad.Layer):
         n = m = 3
-        params = (np.eye(3), 2 * np.eye(3), np.ones(3))
+
+        def __init__(self):
+            self.params = (np.eye(3), 2 * np.eye(3), np.ones(3))
 
         def function(self, x, params, xp):
             return params[1] @ (params[0] @ x) * params[2]
@@ -119,13 +121,15 @@ def test_several_parameters_of_a_layer_have_names_of_their_own():
 def test_reversed_arrays_are_parts():
     class Back(ad.Layer):
         n = m = 2
-        params = (np.array([1.0, 2.0]), np.array([[1.0, 2.0], [3.0, 4.0]]))
+
+        def __init__(self):
+            self.params = (np.array([1.0, 2.0]), np.array([[1.0, 2.0], [3.0, 4.0]]))
 
         def function(self, x, params, xp):
             return x[::-1] * params[0][::-1] + params[1][::-1] @ x
 
     text = str(program(ad.Network([Back(), Back()]), wrt="params"))
-    for name in ("x[..]", "p0[..]", "W0[..]", "p1[..]", "W1"):
+    for name in ("x[1 - i]", "p0[1 - i]", "W0[2 - 2i + j]", "p1[1 - i]", "W1"):
         assert name in text
 
 
@@ -171,7 +175,7 @@ def test_every_program_can_be_read(family, name):
         assert "[..]" not in text
         alive = memory_alive(made.code)
         assert max(alive) <= made.nbytes
-        assert max(alive) >= made.nbytes - 64 * len(made) * 8
+        assert max(alive) >= 0.7 * made.nbytes - 64 * len(made) * 8
 
 
 def test_memory_that_nothing_shares_is_counted_too():
