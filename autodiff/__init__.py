@@ -112,7 +112,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """``ad.jax`` is imported when it is asked for, since it imports JAX."""
-    if name == "jax":
-        return import_module(".jax", __name__)
+    """``ad.jax`` is imported when it is asked for, since it imports JAX; ``ad.losses`` too, since few ask for it."""
+    if name in ("jax", "losses"):
+        return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -164,6 +164,39 @@ class Network:
             )
         return functools.partial(self.function, xp=jax.numpy), jax.numpy.array(self.params, copy=True)
 
+    @classmethod
+    def from_torch(cls, module: object, example: object = None, name: str = "", training: bool = False) -> Network:
+        """The network of a PyTorch module: its values and derivatives, by this package's engines.
+
+        The module is traced by ``torch.export`` for the example's shape. What is one layer there becomes one of ours,
+        with its activation; between two values that all others go through, anything else (a residual block, an
+        attention) becomes one layer, a :class:`~autodiff.frameworks.piece.Piece`. A layer's ``path`` and ``sources``
+        are the module's names for it and for its parameters. The parameters are copied, at the module's precision.
+
+        Dropout and batch normalisation are taken as in inference, whatever mode the module is in. What PyTorch does not
+        define is decided as here: of equal numbers, the first has the derivative of a maximum.
+
+        Args:
+            module: a ``torch.nn.Module`` whose ``forward`` takes one tensor of floats and gives one.
+            example: such a tensor (or NumPy array), batch axis included; the network's input is its elements in C order,
+                and it is what :meth:`example_input` returns.
+            name: what reports call the network; the class of the module if left out.
+            training: refused; see above.
+
+        Raises:
+            UnsupportedError: PyTorch is not installed; an operation has no counterpart here, naming it, where it stands
+                and what to do; or ``torch.export`` cannot trace the module.
+            InputError: no module, no example or a wrong one, several inputs or outputs, training.
+            DTypeError: integers, or a precision other than float64 and float32.
+
+        Source: Ansel et al., PyTorch 2 (2024), whose operations, ATen's, are read.
+        """
+        from .frameworks.pytorch import read
+
+        layers, given = read(module, example, training)
+        made = cls(layers, name or type(module).__name__, given.reshape(-1).astype(np.float64))
+        return made if made.dtype == given.dtype else made.astype(given.dtype)
+
     def as_torch(self) -> tuple[Callable[[Any, Any], Any], Any]:
         """The plain function ``f(x, params) -> y`` for PyTorch on the CPU, and the parameters (p,) as a tensor.
 

@@ -59,7 +59,7 @@ class Writer:
 
     def program(self) -> Program:
         """What has been written, laid out."""
-        names = tuple(layer.kind for layer in self.network.layers)
+        names = tuple(layer.title for layer in self.network.layers)
         return Program.of(self.b.code, names, params=self.network.params)
 
     # -- the layers

@@ -27,6 +27,8 @@ class Layer(ABC):
             width); (n,) and (m,) where a layer says nothing else.
         params: the parameter arrays, of any shapes; :class:`~autodiff.Network` makes them views of its one vector.
         batched: :meth:`function` also takes leading axes, (..., n) to (..., m).
+        path: where it stands in the module that it comes from, such as ``encoder.layers.0``; empty if it comes from none.
+        sources: what that module calls the parameters.
         opaque_linearize: None; a layer whose function is plain Python may be given a method
             ``opaque_linearize(x) -> (y, push, pull)``: y = f(x) (m,), ``push(V)`` is f'(x) V for tangents (n, k),
             ``pull(U)`` is U f'(x) for cotangents (k, m).
@@ -36,12 +38,19 @@ class Layer(ABC):
     m: int
     params: tuple[Array, ...] = ()
     batched: bool = False
+    path: str = ""
+    sources: tuple[str, ...] = ()
     opaque_linearize: Any = None
 
     @property
     def kind(self) -> str:
         """The name that error messages use."""
         return type(self).__name__
+
+    @property
+    def title(self) -> str:
+        """Its kind, and where it comes from."""
+        return f"{self.kind} {self.path}" if self.path else self.kind
 
     @property
     def in_shape(self) -> tuple[int, ...]:
@@ -95,7 +104,7 @@ class Layer(ABC):
         with np.errstate(all="ignore"):
             y = np.asarray(layer.function(point, layer.params, np), dtype)
         if y.shape != (layer.m,):
-            raise InputError(f"{self.kind} gives shape {y.shape}; expected ({layer.m},)")
+            raise InputError(f"{self.title} gives shape {y.shape}; expected ({layer.m},)")
         return y
 
     def __repr__(self) -> str:

@@ -125,7 +125,7 @@ def linearize(b: Builder, layer: Any, number: int, x: Value, params: Sequence[Va
         UnsupportedError: something in the function that cannot be recorded, with the layer and what to write.
         InputError: shapes that do not fit, with the layer.
     """
-    name = f"layer {number} ({layer.kind})"
+    name = f"layer {number} ({layer.title})"
     b.layer, b.tape = number, []
     for one in (x, *params):
         one.origin = one.origin or ()

@@ -113,7 +113,7 @@ class Peer(Engine):
 
     def _untraceable(self, network: Network) -> str:
         for index, layer in enumerate(network.layers):
-            place = f"layer {index} ({layer.kind})"
+            place = f"layer {index} ({layer.title})"
             try:
                 shape = self.output_shape(layer, network.dtype)
             except UnsupportedError as error:
