@@ -15,9 +15,7 @@ from .network import Network
 def cross_entropy(net: Network, X: object, labels: object) -> Network:
     """The mean cross-entropy of a classifier over a batch: ``mean_s (log sum_c exp f(x_s)_c - f(x_s)_label(s))``.
 
-    ``ad.gradient(ad.losses.cross_entropy(net, X, labels), wrt="params")`` is what training computes; x is the example
-    input, the batch, if it is left out of none: ``loss = cross_entropy(...)``, ``ad.gradient(loss,
-    loss.example_input(), wrt="params")``.
+    What training computes is ``ad.gradient(loss, loss.example_input(), wrt="params")``; the example input is the batch.
 
     Args:
         net: from n inputs to a score for every class (classes,); its parameters are copied, in their order.
@@ -49,12 +47,12 @@ def mean_squared_error(net: Network, X: object, targets: object) -> Network:
         DTypeError: X or the targets hold no floats.
     """
     batch, samples = _batch(net, X)
-    wanted = as_floats(targets, "targets").reshape(-1)
+    wanted = as_floats(targets, "targets")
     if wanted.size != samples * net.m:
         text = f"{samples} samples of {net.m} outputs need {samples * net.m}"
-        raise InputError(f"targets has shape {np.shape(targets)}, {wanted.size} numbers; {text}")  # type: ignore[arg-type]
+        raise InputError(f"targets has shape {wanted.shape}; {text}")
     # SquaredError has a half in front
-    error = [Misfit(wanted, math.sqrt(wanted.size / 2)), SquaredError(np.zeros(wanted.size))]
+    error = [Misfit(wanted.reshape(-1), math.sqrt(wanted.size / 2)), SquaredError(np.zeros(wanted.size))]
     return _over(net, batch, samples, error, "mean_squared_error")
 
 

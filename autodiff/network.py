@@ -178,8 +178,8 @@ class Network:
 
         Args:
             module: a ``torch.nn.Module`` whose ``forward`` takes one tensor of floats and gives one.
-            example: such a tensor (or NumPy array), batch axis included; the network's input is its elements in C order,
-                and it is what :meth:`example_input` returns.
+            example: such a tensor (or NumPy array), batch axis included; the network's input is its elements in C
+                order, and it is what :meth:`example_input` returns.
             name: what reports call the network; the class of the module if left out.
             training: refused; see above.
 

@@ -67,7 +67,7 @@ def _layer(one: Cut, graph: Graph) -> Layer:
     except AutodiffError as error:
         raise InputError(f"{main.place}: {error}") from None
     layer.path = _common(steps)
-    names = {id(array): graph.sources[name] for name, array in reversed(graph.params.items())}
+    names = {id(array): graph.sources[name] for name, array in reversed(list(graph.params.items()))}
     layer.sources = tuple(names[id(array)] for array in layer.params)
     return layer
 
@@ -91,19 +91,19 @@ def _own(one: Cut, graph: Graph) -> Layer | None:
         name = "hardtanh"
     if name:
         return Elementwise(name).shaped(one.in_shape)
-    make = MAKERS.get(step.op)
+    make, known = MAKERS.get(step.op), {**graph.params, **graph.constants}
     arrays = {
-        key: (graph.params | graph.constants)[given.name] if isinstance(given, Ref) else given
+        key: known[given.name] if isinstance(given, Ref) else given
         for key, given in step.keywords.items()
         if not isinstance(given, Ref) or given.name in graph.params or given.name in graph.constants
     }
     plain = isinstance(step.x, Ref) and step.x.name == one.source and arrays.keys() == step.keywords.keys()
-    known = all(
+    honest = all(
         key not in ("weight", "bias") or given.name in graph.params  # a constant would become a parameter
         for key, given in step.keywords.items()
         if isinstance(given, Ref)
     )
-    return make(one, arrays) if make and plain and known else None
+    return make(one, arrays) if make and plain and honest else None
 
 
 def _over(layer: Layer, lead: Shape) -> Layer:
@@ -161,8 +161,8 @@ def _global_pool(one: Cut, given: dict[str, Any]) -> Layer | None:
 def _batch_norm(one: Cut, given: dict[str, Any]) -> Layer | None:
     if given.get("weight") is None or given.get("bias") is None:
         return None  # ours would give it parameters that the module does not have
-    arrays = (given[key] for key in ("running_mean", "running_var", "weight", "bias"))
-    return _over(BatchNorm(*arrays, given.get("eps", 1e-5), one.in_shape[1:]), one.in_shape[:1])
+    mean, variance, weight, bias = (given[key] for key in ("running_mean", "running_var", "weight", "bias"))
+    return _over(BatchNorm(mean, variance, weight, bias, given["eps"], one.in_shape[1:]), one.in_shape[:1])
 
 
 def _layer_norm(one: Cut, given: dict[str, Any]) -> Layer | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array
-from ..errors import UnknownNameError, UnsupportedError
+from ..errors import UnsupportedError
 from .cutting import needed
 from .graph import Graph, Ref, Step
 from .operations import OPERATIONS
@@ -28,6 +29,8 @@ def traced(torch: Any, module: Any, x: Any) -> Graph:
         UnsupportedError: ``torch.export`` fails, or an operation has no counterpart.
     """
     owner = type(module).__name__
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)  # what it logs of a failure, whole listings, is said in a line below
     try:
         program = torch.export.export(module, (x,))
         table = torch.export.default_decompositions()
@@ -40,6 +43,8 @@ def traced(torch: Any, module: Any, x: Any) -> Graph:
         text = "control flow cannot depend on values: write torch.where, or take one branch in a module of its own"
         told = f"{type(error).__name__}: {lines[0] if lines else ''}"
         raise UnsupportedError(f"torch.export cannot trace {owner} ({told}); {text}") from error
+    finally:
+        logging.disable(level)
     return _Reader(torch, module, program).graph(x)
 
 
@@ -129,9 +134,7 @@ class _Reader:
         """The operation of several values itself, for its first one."""
         whole: Step = self.several[before]
         if index:
-            text = (
-                f"{whole.place}: of aten.{whole.op} only the first value can be had; the others are places, or unused"
-            )
+            text = f"{whole.place}: of aten.{whole.op} only the first value can be had, the others are places"
             self.refused[step.name] = UnsupportedError(text)
         elif before in self.refused:
             self.refused[step.name] = self.refused[before]
@@ -139,22 +142,16 @@ class _Reader:
 
     def _check(self, step: Step, target: Any) -> None:
         """Keep why the step cannot be taken, to be said if the result needs it."""
-        what = f"{step.place}: aten.{step.op}"
-        if _random(self.torch, target) and step.op not in OPERATIONS:
-            self.refused[step.name] = UnsupportedError(
-                f"{what} draws random numbers; a network is a function. Leave it out"
-            )
+        what, why = f"{step.place}: aten.{step.op}", ""
+        if step.op not in OPERATIONS and _random(self.torch, target):
+            why = "draws random numbers; a network is a function: leave it out"
         elif step.op not in OPERATIONS:
-            near = str(UnknownNameError("operation", step.op, OPERATIONS)).partition("; ")[2] if step.op else ""
-            hint = f" ({near})" if near.startswith("did") else ""
-            text = (
-                "has no counterpart here; write it with sums, products and elementwise functions, or put the function"
-            )
-            where = "xp in its place: @autodiff.frameworks.operations.table.operation"
-            self.refused[step.name] = UnsupportedError(f"{what}{hint} {text} over {where}({step.op!r})")
+            fix = "write it with sums, products and elementwise functions, or put a function over xp in its place"
+            why = f"has no counterpart; {fix}, by @autodiff.frameworks.operations.table.operation({step.op!r})"
         elif unknown_keyword(step):
-            name = unknown_keyword(step)
-            self.refused[step.name] = UnsupportedError(f"{what} with {name}={step.keywords[name]!r} is not known here")
+            why = f"is known without {unknown_keyword(step)}={step.keywords[unknown_keyword(step)]!r} only"
+        if why:
+            self.refused[step.name] = UnsupportedError(f"{what} {why}")
 
     def _where(self, node: Any) -> tuple[str, str]:
         """The path and the class of the module that the node stands in."""

@@ -27,7 +27,7 @@ class Layer(ABC):
             width); (n,) and (m,) where a layer says nothing else.
         params: the parameter arrays, of any shapes; :class:`~autodiff.Network` makes them views of its one vector.
         batched: :meth:`function` also takes leading axes, (..., n) to (..., m).
-        path: where it stands in the module that it comes from, such as ``encoder.layers.0``; empty if it comes from none.
+        path: where it stands in the module that it comes from, such as ``encoder.layers.0``; empty if from none.
         sources: what that module calls the parameters.
         opaque_linearize: None; a layer whose function is plain Python may be given a method
             ``opaque_linearize(x) -> (y, push, pull)``: y = f(x) (m,), ``push(V)`` is f'(x) V for tangents (n, k),

@@ -31,6 +31,8 @@ class Batched(Layer):
         self.layer, self.size = layer, as_size(size, f"the size of Batched({layer.kind})")
         self.n, self.m = layer.n * self.size, layer.m * self.size
         self.params, self.batched = layer.params, layer.batched
+        if layer.opaque_linearize is not None:
+            self.opaque_linearize = self._linearized
 
     @property
     def kind(self) -> str:
@@ -60,6 +62,20 @@ class Batched(Layer):
         made = super().with_params(params)
         made.layer = self.layer.with_params(params)
         return made
+
+    def _linearized(self, x: Array) -> tuple[Array, Any, Any]:
+        """Value, push and pull of an opaque layer, sample by sample."""
+        parts = [self.layer.opaque_linearize(one) for one in x.reshape(self.size, -1)]
+
+        def push(V: Array) -> Array:
+            blocks = V.reshape(self.size, -1, V.shape[1])
+            return np.concatenate([part[1](block) for part, block in zip(parts, blocks, strict=True)])
+
+        def pull(U: Array) -> Array:
+            blocks = np.split(U, self.size, axis=1)
+            return np.concatenate([part[2](block) for part, block in zip(parts, blocks, strict=True)], axis=1)
+
+        return np.concatenate([part[0] for part in parts]), push, pull
 
     def function(self, x: Any, params: Any, xp: Any = np) -> Any:
         layer = self.layer

@@ -205,8 +205,8 @@ def _is_module(found: object) -> bool:
 def _converted(found: Any, name: str) -> Any:
     """The network of a PyTorch module; anything else as it is.
 
-    The example is the module's attribute ``example_input``, or ``example_input`` or ``example`` of the Python module that
-    it is named in; each a tensor, or a function that gives one.
+    The example is the module's attribute ``example_input``, or ``example_input`` or ``example`` of the Python module
+    that it is named in; each a tensor, or a function that gives one.
 
     Raises:
         InputError: there is no example, or what :meth:`autodiff.Network.from_torch` says.

@@ -181,8 +181,9 @@ def batch_norm(
 ) -> Any:
     """Channels, axis 1, by the mean and the variance of the training data."""
     ones = (1,) * (len(x.shape) - 2)
-    shaped = [one if one is None else one.reshape(-1, *ones) for one in (running_mean, running_var, weight, bias)]
-    return _affine((x - shaped[0]) * (1.0 / xp.sqrt(shaped[1] + eps)), *shaped[2:])
+    mean_, variance = running_mean.reshape(-1, *ones), running_var.reshape(-1, *ones)
+    shaped = (one if one is None else one.reshape(-1, *ones) for one in (weight, bias))
+    return _affine((x - mean_) * (1.0 / xp.sqrt(variance + eps)), *shaped)
 
 
 def _affine(x: Any, weight: Any, bias: Any) -> Any:
