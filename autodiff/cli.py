@@ -456,6 +456,33 @@ def _print_summary(made: Report, folder: Folder) -> None:
     console.print(f"start with {folder.report}", highlight=False, soft_wrap=True, markup=False)
 
 
+@app.command()
+def gradbench(
+    engine: Annotated[str, typer.Option("--engine", "-e", metavar="NAME", help="What differentiates.")] = "auto",
+) -> None:
+    """Be a tool of GradBench: read its messages from standard input, and write the answers to standard output.
+
+    Answers the evals [bold]ba[/], [bold]det[/], [bold]gmm[/], [bold]hello[/], [bold]ht[/], [bold]llsq[/],
+    [bold]lse[/], [bold]lstm[/] and [bold]ode[/]; those of second derivatives are refused when they are defined, with
+    the reason. Messages are JSON objects, one a line; try
+
+      echo '{"id": 0, "kind": "evaluate", "module": "hello", "function": "double", "input": 3.0}' | autodiff gradbench
+
+    In a clone of GradBench, this package beside its own tools:
+
+      ./gradbench run --eval "./gradbench repo eval gmm" --tool "autodiff gradbench --engine compiled-reverse"
+
+    Building, tracing and laying out a function is a timing called [bold]prepare[/], before those called
+    [bold]evaluate[/]. Engines are [bold]auto[/] (order and executor by predicted time), [bold]reverse[/],
+    [bold]forward[/], [bold]mixed[/], each also with [bold]compiled-[/] before it, or a peer's.
+    """
+    import sys
+
+    from .gradbench import serve
+
+    serve(sys.stdin, sys.stdout, engine)
+
+
 INTERRUPTED = 130  #: what Typer makes of a Ctrl-C that nobody has caught
 
 

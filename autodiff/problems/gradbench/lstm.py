@@ -1,0 +1,109 @@
+"""GradBench's eval ``lstm``: the loss of a recurrent network whose weight matrices are diagonal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...arrays import Array
+from ...errors import InputError
+from ...layers import Function
+from ...namespaces import special
+from ...network import Network
+from .fields import floats
+from .task import Maker, Task, scalar, vector
+
+
+def sequence_loss(state: Array, sequence: Array) -> Function:
+    """The mean loss of predicting every next character, of (main, extra) one after the other.
+
+    In layer i, with i the layer's input, h and c its state, and every weight a vector (b,)::
+
+        f = expit(w_f i + b_f), g = expit(w_g h + b_g), o = expit(w_o i + b_o)
+        c' = f c + g tanh(w_c h + b_c),  h' = o tanh c'
+
+    main (l, 2, 4, b) are w and b of f, g, o and c; extra (3, b) scale the input, and scale and shift the last h to the
+    prediction p, whose loss against the next character y is ``-y . (p - log(2 + sum exp p)) / b``.
+
+    Layers and characters are walked together: in turn t all layers are computed at once, layer i for character t - i.
+
+    Args:
+        state: h and c before the first character, (l, 2, b).
+        sequence: characters as vectors (c, b), at least two.
+
+    Source: ADBench (Microsoft, 2018), objective ``lstm``.
+    """
+    (layers, _, b), steps = state.shape, len(sequence) - 1
+
+    def f(x: Any, xp: Any) -> Any:
+        main = x[: 8 * layers * b].reshape(layers, 2, 4, b)
+        scale, out_weight, out_bias = x[8 * layers * b :].reshape(3, b)
+        gates = [xp.transpose(main[:, kind], (1, 0, 2)) for kind in (0, 1)]  # (4, l, b), weights and biases
+        seen = xp.asarray(sequence[:-1], dtype=x.dtype) * scale
+        tops = xp.concatenate(_walked(seen, state, gates, steps, xp), axis=0)
+        predicted = tops * out_weight + out_bias
+        total = xp.log(2.0 + xp.sum(xp.exp(predicted), axis=1, keepdims=True))
+        loss = xp.sum(xp.asarray(sequence[1:], dtype=x.dtype) * (predicted - total))
+        return loss * (-1.0 / (steps * b))
+
+    return Function(f, 8 * layers * b + 3 * b)
+
+
+def _walked(seen: Any, state: Array, gates: list[Any], steps: int, xp: Any) -> list[Any]:
+    """The last layer's h (1, b) after every character."""
+    layers = len(state)
+    h, c = (xp.asarray(np.ascontiguousarray(state[:, kind]), dtype=seen.dtype) for kind in (0, 1))
+    weights, biases = ([_pair(one, 0), _pair(one, 1)] for one in gates)
+    tops = []
+    for turn in range(steps + layers - 1):
+        first, last = max(0, turn - steps + 1), min(layers, turn + 1)  # the layers that have a character in this turn
+        now = slice(first, last)
+        below = [] if last == 1 else [h[max(0, first - 1) : last - 1]]
+        given = _joined(below if first else [seen[turn : turn + 1], *below], xp)
+        made = _cell(given, h[now], c[now], [one[:, now] for one in (*weights, *biases)], xp)
+        h, c = (_put(new, old, now, xp) for new, old in zip(made, (h, c), strict=True))
+        if turn >= layers - 1:
+            tops.append(h[layers - 1 :])
+    return tops
+
+
+def _pair(gates: Any, kind: int) -> Any:
+    """Of the gates' parameters (4, l, b) those that see the layer's input, kind 0, or its h, kind 1: (2, l, b)."""
+    return gates.reshape(2, 2, *gates.shape[1:])[:, kind]
+
+
+def _cell(given: Any, h: Any, c: Any, params: list[Any], xp: Any) -> tuple[Any, Any]:
+    """h and c after a turn; all arrays (layers, b), the parameters (2, layers, b)."""
+    expit = special(xp).expit
+    of_input = expit(params[0] * given + params[2])
+    of_state = params[1] * h + params[3]
+    c = of_input[0] * c + expit(of_state[0]) * xp.tanh(of_state[1])
+    return of_input[1] * xp.tanh(c), c
+
+
+def _put(new: Any, old: Any, now: slice, xp: Any) -> Any:
+    """``old`` with some layers replaced."""
+    before, behind = [old[: now.start]] if now.start else [], [old[now.stop :]] if now.stop < old.shape[0] else []
+    return _joined([*before, new, *behind], xp)
+
+
+def _joined(parts: list[Any], xp: Any) -> Any:
+    return parts[0] if len(parts) == 1 else xp.concatenate(parts, axis=0)
+
+
+def _made(given: Any) -> tuple[Network, Array]:
+    sequence = floats(given, "sequence", None, None)
+    length, b = sequence.shape
+    state = floats(given, "state", None, b)
+    if length < 2 or not b or not len(state) or len(state) % 2:
+        raise InputError(f"sequence {sequence.shape} and state {state.shape} are no (c, b) and (2 l, b) with c above 1")
+    main, extra = floats(given, "main_params", len(state), 4 * b), floats(given, "extra_params", 3, b)
+    f = sequence_loss(state.reshape(-1, 2, b), sequence)
+    return Network([f], name="lstm"), np.concatenate([main.ravel(), extra.ravel()])
+
+
+FUNCTIONS: dict[str, Maker] = {
+    "objective": lambda given: Task(*_made(given), scalar),
+    "jacobian": lambda given: Task(*_made(given), vector, "gradient"),
+}
