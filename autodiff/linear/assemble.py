@@ -203,19 +203,23 @@ def dense(b: Builder, terms: Terms, full: bool = False) -> Term:
 def added(b: Builder, terms: Terms) -> Terms:
     """Terms that are dense over their axes as one, for each seed signature: several readers would all add them up.
 
-    A term that is constant along an axis stays as it is, since a contraction of that axis makes it small.
+    What reaches a part of the axes alone is added to those, lest every reader multiplies it, too. A term that is
+    constant along an axis stays as it is, since a contraction of that axis makes it small.
     """
     if len(terms) < 2:
         return terms
-    dense_ones: dict[object, Terms] = {}
+    groups: dict[object, Terms] = {}
+    dense_ones: set[object] = set()
     for one in terms:
-        size = count(one.seed.labels) * math.prod(axis.size for axis in one.axes)
         labels = set(one.open_labels)
-        if not one.bundle and count(labels) == size and any(labels <= own.where.keys() for own in one.factors):
-            dense_ones.setdefault(_signature(one.seed), []).append(one)
-    groups = [group for group in dense_ones.values() if len(group) > 1]
-    gone = {id(one) for group in groups for one in group}
-    return [one for one in terms if id(one) not in gone] + [dense(b, group) for group in groups]
+        if not one.bundle and any(labels <= own.where.keys() for own in one.factors):
+            signature = _signature(one.seed)
+            groups.setdefault(signature, []).append(one)
+            if count(labels) == count(one.seed.labels) * math.prod(axis.size for axis in one.axes):
+                dense_ones.add(signature)
+    found = [group for signature, group in groups.items() if signature in dense_ones and len(group) > 1]
+    gone = {id(one) for group in found for one in group}
+    return [one for one in terms if id(one) not in gone] + [dense(b, group) for group in found]
 
 
 def as_matrix(b: Builder, terms: Terms) -> Term:
