@@ -16,6 +16,9 @@ from .reverse import Reverse
 from .writer import Writer
 
 WORTH = 0.95  #: of the time of forward or reverse that a bracketing must be predicted to take to be worth its steps
+#: inputs to one output from which nothing is compared with reverse, which costs a few evaluations of f at most; Griewank
+#: & Walther, Evaluating Derivatives (2nd ed., 2008), section 4.6. Counting the others takes longer than all the rest.
+SURELY = 64
 CLOSE = 1.2  #: times the least estimate within which an order is written out and counted exactly
 
 Write = Callable[[Writer], None]
@@ -38,6 +41,9 @@ class Choice:
         self._writes: dict[str, Write] = {"forward": Forward().write, "reverse": Reverse().write}
         if operation in ("jvp", "vjp"):
             del self._writes["reverse" if operation == "jvp" else "forward"]
+            return
+        if network.m == 1 and network.variables(wrt) >= SURELY:
+            del self._writes["forward"]
             return
         costs = layer_costs(network)
         if wrt == "params":
