@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TextIO
 
-from .engines import Engine, Prepared
+from .engines import Engine
 from .engines import engine as find_engine
 from .engines.registry import why_not
 from .errors import AutodiffError, InputError, UnknownNameError, UnsupportedError
@@ -118,26 +118,10 @@ class Tool:
         runs, seconds = _repetitions(given)
         begin = time.perf_counter_ns()
         task = functions[name](given)
-        run, seed = prepared(task, self.engine)
+        run = self.engine.prepare(task.network, task.wrt, operation=task.operation)
         timings = [_timing("prepare", begin)]
-        result = _repeated(lambda: task.evaluate(run, seed), runs, seconds, timings)
+        result = _repeated(lambda: task.evaluate(run), runs, seconds, timings)
         return {"success": True, "output": task.output(result), "timings": timings}
-
-
-def prepared(task: Task, engine: Engine) -> tuple[Prepared, Any]:
-    """The run of a task's operation, and the seed that it takes, if any.
-
-    Raises:
-        UnsupportedError: the engine cannot do it, with the reason.
-    """
-    if not task.seeds:
-        return engine.prepare(task.network, task.wrt, operation=task.operation), None
-    wanted = list(task.seeds)
-    reasons = {operation: engine.supports(task.network, task.wrt, operation) for operation in wanted}
-    operation = next((one for one in wanted if not reasons[one]), wanted[0])
-    seed = task.seeds[operation]
-    count = seed.shape[0 if operation == "vjp" else 1]
-    return engine.prepare(task.network, task.wrt, operation=operation, seeds=count), seed
 
 
 def _repeated(evaluate: Callable[[], Any], runs: int, seconds: float, timings: Timings) -> Any:

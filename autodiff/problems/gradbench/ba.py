@@ -15,19 +15,20 @@ from .task import Maker, Run, Task
 
 CAMERA, POINT = 11, 3
 VARIABLES = CAMERA + POINT + 1  #: of one observation: camera, point, weight
+PARTS = ("rows", "cols", "vals")  #: of a sparse matrix, as the protocol calls them
 BLOCK = 512  #: observations that are differentiated together: their arrays, some 4 kB each, stay in the L2 cache
 
 
 def errors(size: int) -> Function:
-    """Errors (3, size) of observations, of (16, size): camera (11), point (3), weight w and w again, feature apart.
+    """Errors (3, size) of observations, of (16, size): camera (11), point (3), weight w, and w once more.
 
     A camera is rotation r, centre, focal length f, principal point u, radial distortion k::
 
         X' = R(r) (X - centre),  p = (X'_1, X'_2) / X'_3,  s = 1 + k_1 |p|^2 + k_2 |p|^4
         reprojection error = w (f s p + u - feature),  weight's error = 1 - w^2
 
-    The second w is the variable of the weight's error, so that this row of a block shares no column with the others,
-    and its cotangent can be carried by one of theirs. The feature is the parameter, (2, size).
+    The second w is the variable of the weight's error, so that this row of a block shares no column with the others.
+    Features are the parameter, (2, size).
 
     Source: ADBench (Microsoft, 2018), objective ``ba``.
     """
@@ -45,16 +46,31 @@ def errors(size: int) -> Function:
     return Function(f, (VARIABLES + 1) * size, (np.zeros((2, size)),))
 
 
+def summed(size: int) -> Function:
+    """``(sum_i (e_1i + e_3i), sum_i e_2i)`` of errors e (3, size): U e, where U compresses the rows of their Jacobian.
+
+    Rows that are added up here have no columns in common, so that what is in one of them is in the sum as it was.
+
+    Source: Curtis, Powell & Reid, On the estimation of sparse Jacobian matrices (1974).
+    """
+
+    def f(e: Any, xp: Any) -> Any:
+        sums = xp.sum(e.reshape(3, size), axis=1)
+        return xp.stack([sums[0] + sums[2], sums[1]])
+
+    return Function(f, 3 * size)
+
+
 def rotated(r: Any, X: Any, xp: Any) -> Any:
     """X (3, k) rotated about axes r (3, k) by angles |r|; Rodrigues' formula, to first order for an angle of zero."""
     square = xp.sum(xp.square(r), axis=0)
     turns = xp.real(square) > 0.0
-    angle = xp.sqrt(xp.where(turns, square, 1.0))
-    axis = r / angle
-    cosine = xp.cos(angle)
-    along = xp.sum(axis * X, axis=0) * (1.0 - cosine)
-    full = cosine * X + xp.sin(angle) * crossed(axis, X, xp) + along * axis
-    return xp.where(turns, full, X + crossed(r, X, xp))
+    safe = xp.where(turns, square, 1.0)
+    angle = xp.sqrt(safe)
+    cosine = xp.where(turns, xp.cos(angle), 1.0)
+    sine = xp.where(turns, xp.sin(angle) / angle, 1.0)
+    along = xp.sum(r * X, axis=0) * ((1.0 - cosine) / safe)
+    return cosine * X + sine * crossed(r, X, xp) + along * r
 
 
 def crossed(a: Any, b: Any, xp: Any) -> Any:
@@ -109,29 +125,22 @@ class Blocks(Task):
 
     data: Adjustment
 
-    def evaluate(self, run: Run, seed: Array | None) -> Any:
-        """The blocks' results: values (p, 3), or Jacobians (p, 2, 16) with their sparse positions."""
-        size = self.network.m // 3
+    def evaluate(self, run: Run) -> Any:
+        """The blocks' results: values (p, 3); or of the Jacobian where rows begin, columns, and values (31 p,)."""
+        size, total = self.network.params.size // 2, self.data.size
         x, features = self.x.reshape(VARIABLES + 1, size), self.network.params.reshape(2, size)
-        compressed = self.operation == "compressed"
-        kept = np.empty((self.data.size, 2, VARIABLES + 1) if compressed else (self.data.size, 3))
-        for start in range(0, self.data.size, size):
-            at = np.minimum(np.arange(start, start + size), self.data.size - 1)
-            self.data.block(at, x, features)
-            made = run(self.x, seed)
-            count = min(size, self.data.size - start)
-            made = _rows(made, size) if compressed else made.reshape(3, size).T
-            kept[start : start + count] = made[:count]
-        return (*positions(self.data), kept) if compressed else kept
-
-
-def _rows(made: Array, size: int) -> Array:
-    """A block's rows (size, 2, 16) from what its vjp (2, 16 size) or its jvp (3 size, 15) gives."""
-    if made.shape[0] == 2:
-        return made.reshape(2, VARIABLES + 1, size).transpose(2, 0, 1)
-    columns = made.reshape(3, size, VARIABLES)
-    weight = np.stack([columns[2, :, -1], np.zeros(size)], axis=1)
-    return np.concatenate([columns[:2].transpose(1, 0, 2), weight[:, :, None]], axis=2)
+        sparse = self.operation == "jacobian"
+        kept, weights = np.empty((total, 2, VARIABLES) if sparse else (total, 3)), np.empty(total if sparse else 0)
+        for start in range(0, total, size):
+            stop = min(start + size, total)
+            self.data.block(np.minimum(np.arange(start, start + size), total - 1), x, features)
+            made = run(self.x)
+            if sparse:
+                rows = made.reshape(2, VARIABLES + 1, size)[:, :, : stop - start]
+                kept[start:stop], weights[start:stop] = rows[:, :VARIABLES].transpose(2, 0, 1), rows[0, VARIABLES]
+            else:
+                kept[start:stop] = made.reshape(3, size)[:, : stop - start].T
+        return (*positions(self.data), np.concatenate([kept.ravel(), weights])) if sparse else kept
 
 
 def positions(data: Adjustment) -> tuple[Array, Array]:
@@ -146,25 +155,11 @@ def positions(data: Adjustment) -> tuple[Array, Array]:
     return begins, np.concatenate([columns.ravel(), weights])
 
 
-def compression(size: int) -> dict[str, Array]:
-    """Seeds for a block's Jacobian: cotangents (2, 3 size), of the two coordinates; or tangents (16 size, 15).
-
-    Source: Curtis, Powell & Reid, On the estimation of sparse Jacobian matrices (1974).
-    """
-    U, V = np.zeros((2, 3, size)), np.zeros((VARIABLES + 1, size, VARIABLES))
-    U[0, [0, 2]] = U[1, 1] = 1.0
-    for k in range(VARIABLES):
-        V[k, :, k] = 1.0
-    V[VARIABLES, :, VARIABLES - 1] = 1.0
-    return {"vjp": U.reshape(2, -1), "jvp": V.reshape(-1, VARIABLES)}
-
-
 def _task(given: Any, output: Any, operation: str) -> Task:
     data = Adjustment.of(given)
     size = min(BLOCK, data.size)
-    seeds = compression(size) if operation == "compressed" else {}
-    network = Network([errors(size)], name="ba")
-    return Blocks(network, np.zeros((VARIABLES + 1) * size), output, operation, seeds=seeds, data=data)
+    layers = [errors(size), *([summed(size)] if operation == "jacobian" else [])]
+    return Blocks(Network(layers, name="ba"), np.zeros((VARIABLES + 1) * size), output, operation, data=data)
 
 
 def _errors(kept: Array) -> dict[str, Any]:
@@ -174,14 +169,10 @@ def _errors(kept: Array) -> dict[str, Any]:
 
 def _sparse(result: tuple[Array, Array, Array]) -> dict[str, Any]:
     """The first block, and the last element of all: what the eval asks of the matrix."""
-    begins, columns, kept = result
-    count = 2 * VARIABLES
-    values = [*kept[0, :, :VARIABLES].ravel().tolist(), float(kept[-1, 0, VARIABLES])]
-    ends = {name: [*one[:count].tolist(), int(one[-1])] for name, one in (("rows", begins), ("cols", columns))}
-    return {**ends, "vals": values}
+    return {name: [*one[: 2 * VARIABLES].tolist(), one[-1].item()] for name, one in zip(PARTS, result, strict=True)}
 
 
 FUNCTIONS: dict[str, Maker] = {
     "objective": lambda given: _task(given, _errors, "value"),
-    "jacobian": lambda given: _task(given, _sparse, "compressed"),
+    "jacobian": lambda given: _task(given, _sparse, "jacobian"),
 }

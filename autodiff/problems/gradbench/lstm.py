@@ -41,7 +41,7 @@ def sequence_loss(state: Array, sequence: Array) -> Function:
         scale, out_weight, out_bias = x[8 * layers * b :].reshape(3, b)
         gates = [xp.transpose(main[:, kind], (1, 0, 2)) for kind in (0, 1)]  # (4, l, b), weights and biases
         seen = xp.asarray(sequence[:-1], dtype=x.dtype) * scale
-        tops = xp.concatenate(_walked(seen, state, gates, steps, xp), axis=0)
+        tops = xp.stack(_walked(seen, state, gates, xp))[layers - 1 :, -1]  # (steps, b), of the last layer
         predicted = tops * out_weight + out_bias
         total = xp.log(2.0 + xp.sum(xp.exp(predicted), axis=1, keepdims=True))
         loss = xp.sum(xp.asarray(sequence[1:], dtype=x.dtype) * (predicted - total))
@@ -50,22 +50,21 @@ def sequence_loss(state: Array, sequence: Array) -> Function:
     return Function(f, 8 * layers * b + 3 * b)
 
 
-def _walked(seen: Any, state: Array, gates: list[Any], steps: int, xp: Any) -> list[Any]:
-    """The last layer's h (1, b) after every character."""
-    layers = len(state)
+def _walked(seen: Any, state: Array, gates: list[Any], xp: Any) -> list[Any]:
+    """h of all layers (l, b) after every turn; seen (steps, b) is what the first layer is given."""
+    layers, steps = len(state), seen.shape[0]
     h, c = (xp.asarray(np.ascontiguousarray(state[:, kind]), dtype=seen.dtype) for kind in (0, 1))
     weights, biases = ([_pair(one, 0), _pair(one, 1)] for one in gates)
-    tops = []
+    walked = []
     for turn in range(steps + layers - 1):
-        first, last = max(0, turn - steps + 1), min(layers, turn + 1)  # the layers that have a character in this turn
-        now = slice(first, last)
-        below = [] if last == 1 else [h[max(0, first - 1) : last - 1]]
-        given = _joined(below if first else [seen[turn : turn + 1], *below], xp)
-        made = _cell(given, h[now], c[now], [one[:, now] for one in (*weights, *biases)], xp)
-        h, c = (_put(new, old, now, xp) for new, old in zip(made, (h, c), strict=True))
-        if turn >= layers - 1:
-            tops.append(h[layers - 1 :])
-    return tops
+        first = min(turn, steps - 1)  # the character of the first layer, or any where it has none
+        given = [seen[first : first + 1], *([h[:-1]] if layers > 1 else [])]  # a layer is given h of the one before
+        made = _cell(xp.concatenate(given, axis=0), h, c, [*weights, *biases], xp)
+        layer = np.arange(layers)[:, None]
+        now = (layer <= turn) & (turn - layer < steps)  # the layers that have a character in this turn
+        h, c = made if now.all() else (xp.where(now, new, old) for new, old in zip(made, (h, c), strict=True))
+        walked.append(h)
+    return walked
 
 
 def _pair(gates: Any, kind: int) -> Any:
@@ -80,16 +79,6 @@ def _cell(given: Any, h: Any, c: Any, params: list[Any], xp: Any) -> tuple[Any, 
     of_state = params[1] * h + params[3]
     c = of_input[0] * c + expit(of_state[0]) * xp.tanh(of_state[1])
     return of_input[1] * xp.tanh(c), c
-
-
-def _put(new: Any, old: Any, now: slice, xp: Any) -> Any:
-    """``old`` with some layers replaced."""
-    before, behind = [old[: now.start]] if now.start else [], [old[now.stop :]] if now.stop < old.shape[0] else []
-    return _joined([*before, new, *behind], xp)
-
-
-def _joined(parts: list[Any], xp: Any) -> Any:
-    return parts[0] if len(parts) == 1 else xp.concatenate(parts, axis=0)
 
 
 def _made(given: Any) -> tuple[Network, Array]:

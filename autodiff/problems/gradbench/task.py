@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ...arrays import Array
 from ...network import Network
 
-Run = Callable[[Array, Array | None], Array]  #: a prepared operation, called with x and its seed
+Run = Callable[[Array], Array]  #: a prepared operation
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,8 @@ class Task:
         network: f.
         x: where, (n,).
         output: what the protocol wants of the result, in JSON's types.
-        operation: "value" (m,), "gradient" (1, n), "jacobian" (m, n), or "compressed": as many cotangents or tangents
-            as rows or columns of the Jacobian share none of the other.
+        operation: "value" (m,), "gradient" (1, n) or "jacobian" (m, n).
         wrt: "input" or "params".
-        seeds: of a compressed Jacobian, U (k, m) of a "vjp" and V (n, k) of a "jvp", the one to be preferred first.
     """
 
     network: Network
@@ -31,11 +29,10 @@ class Task:
     output: Callable[[Any], Any]
     operation: str = "value"
     wrt: str = "input"
-    seeds: Mapping[str, Array] = field(default_factory=dict)
 
-    def evaluate(self, run: Run, seed: Array | None) -> Any:
+    def evaluate(self, run: Run) -> Any:
         """The result, by what was prepared for the operation: what is timed."""
-        return run(self.x, seed)
+        return run(self.x)
 
 
 Maker = Callable[[Any], Task]  #: from the input of a message, as JSON has it
