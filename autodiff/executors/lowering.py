@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -17,6 +18,9 @@ from .loops import inner_loop, sensitive
 Opcode = Literal["call", "select", "gather", "scatter"]
 CALL_COST = 8.0  #: ns of a call of an inner loop
 ELEMENT_COST = {True: 0.3, False: 1.0}  #: ns of an element of a cheap ufunc, contiguous and not
+LARGE = 1 << 12  #: elements from which it matters in which order the memory is walked
+LINE_COST = 3.0  #: ns of a cache line that comes from the second level or beyond
+PER_LINE, SETS, WAYS = 8, 64, 8  #: elements of a line; of a first-level cache
 PAIRWISE = 8  #: elements from which NumPy sums in pairs
 
 
@@ -165,15 +169,41 @@ def _chosen(as_numpy: bool, shape: Shape, *strides: Shape) -> tuple[tuple[Axis, 
     axes = _merged(shape, *strides)
     if not axes:
         return (), Axis(1, (1,) * len(strides))
+    numbers: Sequence[int] = range(len(axes))[::-1]
     if as_numpy:
         steps = [tuple(axis.strides[k] for axis in axes) for k in range(len(strides))]
-        number = innermost(tuple(axis.size for axis in axes), steps)
-    else:
-        number = min(reversed(range(len(axes))), key=lambda one: _cost(axes[one]))
-    return axes[:number] + axes[number + 1 :], axes[number]
+        numbers = [innermost(tuple(axis.size for axis in axes), steps)]
+    if math.prod(shape) < LARGE or len(axes) == 1:
+        number = min(numbers, key=lambda one: _cost(axes[one]))
+        return axes[:number] + axes[number + 1 :], axes[number]
+    pairs = [(one, other) for one in numbers for other in reversed(range(len(axes))) if other != one]
+    number, around = min(
+        pairs, key=lambda pair: _cost(axes[pair[0]]) + LINE_COST * _lines(axes[pair[0]], axes[pair[1]])
+    )
+    rest = tuple(axis for k, axis in enumerate(axes) if k not in (number, around))
+    return (*rest, axes[around]), axes[number]
 
 
 def _cost(axis: Axis) -> float:
     """Nanoseconds an element."""
     dense = axis.strides[-1] == 1 and set(axis.strides) <= {0, 1}
     return CALL_COST / axis.size + ELEMENT_COST[dense]
+
+
+def _lines(inner: Axis, around: Axis) -> float:
+    """Cache lines that come in for an element, where a loop is walked and another one right around it.
+
+    A line is used again within the loop, or by the next loops if all that it has touched are still there: strides of
+    pages share a few places of the cache.
+    """
+    total = 0.0
+    for step, other in zip(inner.strides, around.strides, strict=True):
+        near, far = abs(step), abs(other)
+        places = WAYS * SETS // math.gcd(SETS, max(near // PER_LINE, 1))
+        if near < PER_LINE:
+            total += near / PER_LINE
+        elif far < PER_LINE and inner.size <= places:
+            total += far / PER_LINE
+        else:
+            total += 1.0
+    return total
