@@ -79,6 +79,14 @@ def many(m, x):
     return torch.cat([*parts, torch.stack([x[:, 0], x[:, 1] ** 3], 1), x.clamp(-0.5, 0.5), x.amin(0).expand(3, 4)], -1)
 
 
+def scalar(m, x):
+    """More elementwise functions of x (2, 3), above 0."""
+    x = torch.sigmoid(x) + 0.5
+    found = torch.tan(x) + torch.log2(x) * torch.log10(x) - torch.exp2(x) / torch.rsqrt(x) + torch.erf(x) * x**-1.5
+    found = found + torch.where((x != 1.0) & ~(x < 0.2), x.detach() * x, 0.0) + torch.atan(x).prod(-1, keepdim=True)
+    return found + torch.maximum(x, x.mean()) * torch.minimum(x, x.std()) + torch.softmax(x, 0).sum() + 2.0**x
+
+
 def lstm():
     return Of(
         lambda m, x: m.cell(x + m.places(torch.arange(5)))[0][:, -1],
@@ -98,6 +106,7 @@ MODULES = {
     "causal": (lambda: Of(lambda m, x: nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True)), (2, 4, 3)),
     "lstm": (lstm, (1, 5, 3)),
     "gru": (lambda: Of(lambda m, x: m.cell(x)[0], cell=nn.GRU(3, 2)), (4, 1, 3)),
+    "scalar": (lambda: Of(scalar), (2, 3)),
     "many": (lambda: Of(many), (3, 4)),
 }
 

@@ -13,7 +13,7 @@ from ..arrays import Array
 from ..layers.base import Layer
 from .graph import Graph, Shape, Step, replaced
 from .operations import OPERATIONS, POINTWISE
-from .operations.elementwise import LEAST
+from .operations.choices import LEAST
 
 #: operations whose constants are positions, and stay integers
 POSITIONS = ("index", "index_select", "embedding")

@@ -1,7 +1,7 @@
 """A PyTorch module as layers, by the graph of ATen's operations that ``torch.export`` gives; the only file with torch.
 
-Keras 3 on its torch backend is such a module and comes through this door as it is. ONNX needs a reader of its nodes
-with a table of ONNX's names next to ATen's; Flax the same of the jaxpr that ``jax.make_jaxpr`` gives, with JAX's names.
+ONNX would need a reader of its nodes, with a table of its names next to ATen's, and Flax one of the jaxpr that
+``jax.make_jaxpr`` gives; a model of Keras 3 is a module on its torch backend (not tried), and a jaxpr on its other one.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
@@ -17,6 +16,7 @@ from ..arrays import FLOATS, as_size
 from ..errors import AutodiffError, InputError, LimitError, UnknownNameError
 from ..loading import is_reference, load
 from ..network import Network
+from .modules import converted, is_module
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class Family:
         except BaseException as error:  # a function of somebody else may raise anything
             raise InputError(f"problem {self.name} fails with {type(error).__name__}: {error}") from error
         if not isinstance(made, Network):
-            made = _converted(made, self.name)
+            made = converted(made, self.name)
         if not isinstance(made, Network):
             raise InputError(f"problem {self.name} gives {type(made).__name__}; expected an autodiff.Network")
         return made
@@ -184,8 +184,8 @@ def _loaded(name: str) -> Family:
     found = load(name)
     if isinstance(found, Network):
         return Family(name, lambda: found)
-    if _is_module(found):
-        return Family(name, functools.cache(lambda: _converted(found, name)))
+    if is_module(found):
+        return Family(name, functools.cache(lambda: converted(found, name)))
     try:
         inspect.signature(found)
     except (TypeError, ValueError):
@@ -194,35 +194,6 @@ def _loaded(name: str) -> Family:
             f"{name} is {kind}; expected an autodiff.Network or a torch.nn.Module, or a function that makes one"
         ) from None
     return Family(name, found, least=-(2**53))
-
-
-def _is_module(found: object) -> bool:
-    """It is a PyTorch module, which nobody can have without having imported PyTorch."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(found, torch.nn.Module)
-
-
-def _converted(found: Any, name: str) -> Any:
-    """The network of a PyTorch module; anything else as it is.
-
-    The example is the module's attribute ``example_input``, or ``example_input`` or ``example`` of the Python module
-    that it is named in; each a tensor, or a function that gives one.
-
-    Raises:
-        InputError: there is no example, or what :meth:`autodiff.Network.from_torch` says.
-    """
-    if not _is_module(found):
-        return found
-    home = sys.modules.get(name.partition(":")[0])
-    places = [(found, "example_input"), (home, "example_input"), (home, "example")]
-    example = next((getattr(owner, key) for owner, key in places if hasattr(owner, key)), None)
-    if example is None:
-        module, _, own = name.partition(":")
-        text = (
-            f"set {own.partition('(')[0]}.example_input, or example_input in {module}, to a tensor of the input's shape"
-        )
-        raise InputError(f"{name} is a PyTorch module and has no example input; {text}")
-    return Network.from_torch(found, example() if callable(example) else example, name=name)
 
 
 def _dtype_name(value: object) -> str:

@@ -4,7 +4,7 @@ Each is called ``f(xp, x, **keywords)`` with the operation's first argument and,
 not as they are by default. Source: the schemas of ``native_functions.yaml`` of PyTorch.
 """
 
-from . import elementwise, moving, products, reductions, windows
+from . import choices, elementwise, moving, products, reductions, windows
 from .table import FREE, OPERATIONS, POINTWISE
 
-__all__ = ["FREE", "OPERATIONS", "POINTWISE", "elementwise", "moving", "products", "reductions", "windows"]
+__all__ = ["FREE", "OPERATIONS", "POINTWISE", "choices", "elementwise", "moving", "products", "reductions", "windows"]

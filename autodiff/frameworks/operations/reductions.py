@@ -84,6 +84,16 @@ def _extreme(xp: Any, x: Any, dim: Any, keepdim: bool, choose: Any) -> Any:
     return _kept(y, x.shape, axes, keepdim)
 
 
+@operation("prod")
+def prod(xp: Any, x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    """The product over an axis, all if none is named."""
+    axes = axes_of(dim, len(x.shape))
+    rows, sizes = _last(xp, x, axes)
+    return _kept(
+        folded(lambda a, b: a * b, [along(rows, len(sizes), i) for i in range(rows.shape[-1])]), x.shape, axes, keepdim
+    )
+
+
 @operation("cumsum")
 def cumsum(xp: Any, x: Any, dim: int) -> Any:
     """Sums up to every position of an axis, by a triangular matrix of ones."""
