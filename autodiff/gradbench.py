@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TextIO
 
+import numpy as np
+
 from .engines import Engine
 from .engines import engine as find_engine
 from .engines.registry import why_not
@@ -85,7 +87,8 @@ class Tool:
             message = _read(line)
             if "id" in message:
                 found["id"] = message["id"]
-            return found | self._kind(message)(message)
+            with np.errstate(all="ignore"):  # what overflows is seen in the result
+                return found | self._kind(message)(message)
         except AutodiffError as error:
             return found | _failed(error)
         except Exception as error:  # a bug in here or in an engine ends one evaluation and no session

@@ -16,8 +16,8 @@ from .reverse import Reverse
 from .writer import Writer
 
 WORTH = 0.95  #: of the time of forward or reverse that a bracketing must be predicted to take to be worth its steps
-#: inputs to one output from which nothing is compared with reverse, which costs a few evaluations of f at most; see
-#: Griewank & Walther, Evaluating Derivatives (2nd ed., 2008), section 4.6. Counting the others takes longer than that.
+#: inputs to one output from which nothing is compared with reverse, which costs a few evaluations of f; Griewank
+#: & Walther, Evaluating Derivatives (2nd ed., 2008), section 4.6. Counting the others takes longer than all the rest.
 SURELY = 64
 CLOSE = 1.2  #: times the least estimate within which an order is written out and counted exactly
 
