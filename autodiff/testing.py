@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from .errors import UnsupportedError
 from .layers import Batched, Dense, Layer
 from .network import Network
 from .primitives.stepped import Stepped
-from .problems import families
+from .problems import families, find_family
 
 TOLERANCE = 1e-10  #: relative; analytic derivatives agree with complex steps to about 1e-15
 SINGLE = 1e-4  #: relative, for float32
@@ -167,16 +167,22 @@ def _agree(what: str, found: Array, expected: Array, tolerance: float) -> None:
     assert error <= tolerance, f"{what} is off by {error:.1e} (relative; allowed {tolerance:.0e})"
 
 
-def check_engine(engine: Engine | str, tolerance: float | None = None) -> None:
+def check_engine(engine: Engine | str, tolerance: float | None = None, problems: Iterable[str] | None = None) -> None:
     """Check an engine's Jacobians on every problem family, at a small size, against complex steps.
+
+    Args:
+        engine: or its name.
+        tolerance: relative to the largest entry; left out, what an engine of its kind can keep.
+        problems: names of families; all of them if left out.
 
     Raises:
         AssertionError: naming the family and the error.
+        UnknownNameError: no such family.
     """
     chosen = find_engine(engine) if isinstance(engine, str) else engine
     allowed = tolerance if tolerance is not None else (TOLERANCE if chosen.analytic else 1e-4)
-    for name, family in families().items():
-        network = family.small()
+    for name in families() if problems is None else problems:
+        network = find_family(name).small()
         for wrt in ("input", "params") if network.params.size else ("input",):
             if chosen.supports(network, wrt):
                 continue
