@@ -31,7 +31,7 @@ def expansion(size: int) -> Function:
             start = (size - k) * size
             row = A[start : start + size]
             signs = xp.asarray((-1.0) ** np.arange(k), dtype=A.dtype)
-            first = xp.take(row, columns)
+            first = row[columns.ravel()].reshape(-1, k)
             terms = (signs * first) * minors if k > 1 else first
             minors = xp.sum(terms, axis=-1)
             if k < size:

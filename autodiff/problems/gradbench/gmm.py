@@ -67,9 +67,9 @@ def triangle(d: int) -> Array:
 def _lower(diagonal: Any, l: Any, place: Array, xp: Any) -> Any:  # noqa: E741  (the eval's name)
     """``Q`` (k, d, d) of its diagonal (k, d) and what is below it (k, d (d - 1) / 2)."""
     k, d = diagonal.shape
-    zeros = xp.asarray(np.zeros((k, 1)), dtype=diagonal.dtype)
-    parts = [zeros, diagonal] if l is None else [zeros, diagonal, l]
-    return xp.take(xp.concatenate(parts, axis=1), place, axis=1).reshape(k, d, d)
+    zeros = xp.asarray(np.zeros((1, k)), dtype=diagonal.dtype)
+    parts = [zeros, *(xp.transpose(one, (1, 0)) for one in (diagonal, l) if one is not None)]
+    return xp.transpose(xp.concatenate(parts, axis=0)[place], (1, 0)).reshape(k, d, d)
 
 
 def _log_wishart(d: int, m: int, gamma: float) -> float:

@@ -32,7 +32,7 @@ class Hand:
         skin: weighted vertices (4 b, v): vertex times the bone's weight for it, in homogeneous coordinates.
         corners: the vertices whose mean a point is compared with (k, N): the three of a triangle, or one.
         shares: of the corners, before they are moved (k, N).
-        points: that are measured (3, N).
+        points: that are measured (N, 3).
         mirrored: a left hand's model for a right hand, or the reverse.
     """
 
@@ -71,24 +71,24 @@ def distances(hand: Hand) -> Function:
     2018) has it.
     """
     turn_of = angles(hand.parents.size)
-    moves, N = hand.moves, hand.points.shape[1]
+    moves, N = hand.moves, len(hand.points)
 
     def f(x: Any, xp: Any) -> Any:
         theta = x[moves:]
         zero = xp.asarray(np.zeros(1), dtype=x.dtype)
-        turns = turned(xp.take(xp.concatenate([zero, theta]), turn_of, axis=0), xp)
+        turns = turned(xp.concatenate([zero, theta])[turn_of.ravel()].reshape(turn_of.shape), xp)
         bones = absolute(hand, turns, xp)
         frame = xp.transpose(bones[:, :3], (1, 0, 2)).reshape(3, -1)  # (3, 4 b): all bones side by side
         skin = xp.matmul(frame, xp.asarray(hand.skin, dtype=x.dtype))
         placed = xp.matmul(rotation(theta[:3], hand.mirrored, xp), skin) + theta[3:6].reshape(3, 1)
-        corners = [xp.take(placed, one, axis=1) for one in hand.corners]
-        shares = [xp.asarray(one, dtype=x.dtype) for one in hand.shares]
+        corners = [xp.transpose(placed, (1, 0))[one] for one in hand.corners]  # (N, 3) each
+        shares = [xp.asarray(one[:, None], dtype=x.dtype) for one in hand.shares]
         if moves:
             shares = [shares[0] + x[0], shares[1] + x[1], shares[2] - x[0] - x[1]]
             place = shares[0] * corners[0] + shares[1] * corners[1] + shares[2] * corners[2]
         else:
             place = corners[0]
-        return xp.transpose(xp.asarray(hand.points, dtype=x.dtype) - place, (1, 0)).reshape(3 * N)
+        return (xp.asarray(hand.points, dtype=x.dtype) - place).reshape(3 * N)
 
     return Function(f, moves + POSE)
 
@@ -127,12 +127,12 @@ def absolute(hand: Hand, turns: Any, xp: Any) -> Any:
     """Bones' motions of the hand's coordinates (b, 4, 4), from their turns in their own (b, 4, 4)."""
     own = xp.matmul(xp.asarray(hand.base, dtype=turns.dtype), turns)
     generations = hand.generations
-    made = [xp.take(own, generations[0], axis=0)]
+    made = [own[generations[0]]]
     for before, bones in itertools.pairwise(generations):
         parents = np.searchsorted(before, hand.parents[bones])
-        made.append(xp.matmul(xp.take(made[-1], parents, axis=0), xp.take(own, bones, axis=0)))
+        made.append(xp.matmul(made[-1][parents], own[bones]))
     order = np.argsort(np.concatenate(generations))
-    absolutes = xp.take(xp.concatenate(made, axis=0), order, axis=0)
+    absolutes = xp.concatenate(made, axis=0)[order]
     return xp.matmul(absolutes, xp.asarray(hand.inverse, dtype=turns.dtype))
 
 
@@ -171,7 +171,7 @@ def _hand(given: Any) -> Hand:
     used, again = np.unique(corners, return_inverse=True)
     skin = weights[used].T[:, None] * vertices[used].T  # (b, 4, used)
     return Hand(parents, base, inverse, skin.reshape(4 * bones, -1), again.reshape(corners.shape), shares,
-                np.ascontiguousarray(points.T), entry(model, "is_mirrored") is True)  # fmt: skip
+                points, entry(model, "is_mirrored") is True)  # fmt: skip
 
 
 def _places(given: Any, data: Any, model: Any, vertices: int, count: int) -> tuple[Array, Array]:

@@ -15,8 +15,8 @@ from .task import Maker, gradient_of
 def log_sum_exp(x: Any, xp: Any, axis: int = -1) -> Any:
     """``a + log sum_i exp(x_i - a)`` along an axis, ``a = max x``, which keeps exp from overflowing."""
     top = xp.max(xp.real(x), axis=axis, keepdims=True)  # whatever it is, f is the same: it has no derivative
-    total = xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True))
-    return xp.squeeze(top + total, axis=axis)
+    total = xp.log(xp.sum(xp.exp(x - top), axis=axis))
+    return top.reshape(total.shape) + total
 
 
 def _f(x: Any, xp: Any) -> Any:

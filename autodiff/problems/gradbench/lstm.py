@@ -62,7 +62,10 @@ def _walked(seen: Any, state: Array, gates: list[Any], xp: Any) -> list[Any]:
         made = _cell(xp.concatenate(given, axis=0), h, c, [*weights, *biases], xp)
         layer = np.arange(layers)[:, None]
         now = (layer <= turn) & (turn - layer < steps)  # the layers that have a character in this turn
-        h, c = made if now.all() else (xp.where(now, new, old) for new, old in zip(made, (h, c), strict=True))
+        if not now.all():
+            chosen = xp.asarray(now * np.ones(seen.shape[1]), dtype=seen.dtype) > 0.5
+            made = tuple(xp.where(chosen, new, old) for new, old in zip(made, (h, c), strict=True))
+        h, c = made
         walked.append(h)
     return walked
 
