@@ -22,7 +22,7 @@ SHOWN = [code.split("\n", 1) for language, code in BLOCKS if code.startswith("$ 
 #: what a block has made, looked at by the same interpreter
 CHECKS = {
     "net.as_torch()": "assert abs(J - K.numpy()).max() < 1e-12 and J.shape == (3, 64)",
-    "ad.LSTM(": "assert scores.shape == (10, 64) and g.shape == lstm.params.shape == (1361,) and lstm.depth == 21",
+    "ad.LSTM(": "assert scores.shape == (10, 64) and g.shape == lstm.params.shape == (1360,) and lstm.depth == 21",
     "from_torch": "assert net.depth == 5 and g.shape == net.params.shape and loss.m == 1",
     "engine=\"forward\"": "assert J.shape == (1, 64) and p.shape == net.params.shape",
     "class Attention": "assert J.shape == (1, 48)",

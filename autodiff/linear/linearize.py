@@ -5,23 +5,22 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import AutodiffError, InputError, UnsupportedError
 from ..program.builder import Builder, Node
-from ..program.products import Named, multiply
+from ..program.products import Named
 from ..program.value import Mask, Value, check_shape
-from .assemble import added, dense
+from .assemble import added
+from .fewer import few, simpler
 from .maps import Gather, LinearMap, Product
-from .moves import Pick, Put, Reshape, Transpose, Windows
+from .moves import Pick, Put, Reshape, Transpose
 from .opaque import Called, evaluated
 from .stack import closed_together
-from .terms import Term, Terms
-
-MANY = 6  #: terms of one variable from which they are added up
+from .terms import Terms
+from .windows import Windows
 
 
 class Linear:
@@ -73,8 +72,8 @@ class Linear:
                     terms = tangents[id(value)] = added(b, closed_together(b, terms))
                 made += self._map(position, k).push(b, terms)
             if made:
-                tangents[id(node.out)] = _simpler(b, made) if meeting > 1 else made
-        return _few(b, tangents.get(id(self.y), []))
+                tangents[id(node.out)] = simpler(b, made) if meeting > 1 else made
+        return few(b, tangents.get(id(self.y), []))
 
     def pull(self, U: Terms, to_x: bool = True, to_params: bool = False) -> tuple[Terms, list[Terms]]:
         """``U f'(x)``, and ``U df/dtheta`` for every parameter; only what is asked for."""
@@ -96,7 +95,7 @@ class Linear:
                 continue
             targets = [k for k, value in enumerate(node.inputs) if id(value) in active]
             if id(node.out) in meeting:
-                terms = _simpler(b, terms)
+                terms = simpler(b, terms)
             if len(targets) > 1:
                 terms = added(b, closed_together(b, terms))
             for k in targets:
@@ -106,7 +105,7 @@ class Linear:
                     meeting.add(key)
                 cotangents[key] = [*cotangents.get(key, []), *made]
         own = [cotangents.get(id(p), []) for p in self.params] if to_params else []
-        return (_few(b, cotangents.get(id(self.x), [])) if to_x else []), own
+        return (few(b, cotangents.get(id(self.x), [])) if to_x else []), own
 
     def _map(self, position: int, k: int) -> LinearMap:
         key = position, k
@@ -171,90 +170,6 @@ def _needed(nodes: list[Node], y: Value) -> list[Node]:
             kept.append(node)
             wanted.update(id(value) for value in node.inputs)
     return kept[::-1]
-
-
-def _simpler(b: Builder, terms: Terms) -> Terms:
-    """Terms that differ in their coefficient alone as one, and too many added up."""
-    if len(terms) == 1:
-        return terms
-    found: dict[Any, Term] = {}
-    for one in terms:
-        key = one.key
-        if key in found:
-            before = found[key]
-            found[key] = replace(before, coefficient=before.coefficient + one.coefficient)
-        else:
-            found[key] = one
-    kept = _factored(b, list(found.values()))
-    if len(kept) > MANY:
-        alike: dict[Any, Terms] = {}
-        for one in kept:
-            reached = one.seed.size, one.seed.interval, one.seed.step, id(one.bundle) if one.bundle else 0
-            alike.setdefault(reached, []).append(one)
-        kept = [one for group in alike.values() for one in (group if len(group) <= MANY else [dense(b, group)])]
-        if len(kept) > MANY:
-            kept = [one for group in _overlapping(kept) for one in (group if len(group) < 3 else [dense(b, group)])]
-    return kept
-
-
-def _factored(b: Builder, terms: Terms) -> Terms:
-    """Terms of the same seeds times different slopes as one, times the sum of the slopes: the product rule's."""
-    groups: dict[Any, list[tuple[Term, list[Named]]]] = {}
-    for one in terms:
-        carrying = set(one.seed.labels) | one.summed
-        moving = [own for own in one.factors if carrying & own.where.keys()]
-        slopes = [own for own in one.factors if not carrying & own.where.keys()]
-        key = replace(one, factors=tuple(moving), coefficient=1.0).key
-        groups.setdefault(key, []).append((one, slopes))
-    made: Terms = []
-    for group in groups.values():
-        first, slopes = group[0]
-        if len(group) == 1:
-            made.append(first)
-            continue
-        total = _scaled(b, slopes, first.coefficient)
-        for one, more in group[1:]:
-            total = _sum(b, total, _scaled(b, more, one.coefficient))
-        held = {id(own) for own in slopes}
-        moving = [own for own in first.factors if id(own) not in held]
-        made.append(replace(first, factors=(*moving, total), coefficient=1.0))
-    return made
-
-
-def _scaled(b: Builder, slopes: Sequence[Named], coefficient: float) -> Named:
-    """The product of slopes and a number."""
-    total = Named(b.lift(coefficient), ()) if coefficient != 1.0 or not slopes else slopes[0]
-    for own in slopes if coefficient != 1.0 else slopes[1:]:
-        total = multiply(b, own, total)
-    return total
-
-
-def _sum(b: Builder, P: Named, Q: Named) -> Named:
-    """Two slopes added, each repeated over the labels that it lacks."""
-    names = P.names + tuple(name for name in Q.names if name not in P.where)
-    return Named(b.map(np.add, P.arranged(b, names), Q.arranged(b, names)), names)
-
-
-def _overlapping(terms: Terms) -> list[Terms]:
-    """The terms in groups that have no seeds in common, such as those of different samples of a batch."""
-    groups: list[Terms] = []
-    reach = -1
-    for one in sorted(terms, key=lambda one: one.seed.interval):
-        low, high = one.seed.interval
-        if one.seed.step or one.bundle:
-            groups.insert(0, [one])
-        elif low <= reach:
-            groups[-1].append(one)
-            reach = max(reach, high)
-        else:
-            groups.append([one])
-            reach = high
-    return groups
-
-
-def _few(b: Builder, terms: Terms) -> Terms:
-    """Not more terms than the next layer should meet: each of them would become several there."""
-    return _simpler(b, terms) if len(terms) > MANY else terms
 
 
 def linear_map(b: Builder, node: Node, k: int) -> LinearMap:
