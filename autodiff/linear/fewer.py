@@ -14,6 +14,7 @@ from .assemble import dense
 from .terms import Term, Terms
 
 MANY = 6  #: terms of one variable from which they are added up
+CROWDED = 6  #: terms over the same seeds, on average, from which all are
 
 
 def simpler(b: Builder, terms: Terms) -> Terms:
@@ -96,5 +97,11 @@ def _overlapping(terms: Terms) -> list[Terms]:
 
 
 def few(b: Builder, terms: Terms) -> Terms:
-    """Not more terms than the next layer should meet: each of them would become several there."""
+    """Not more terms than the next layer should meet: each of them would become several there.
+
+    Of parameters that many layers share, all of which add terms over the same seeds, one array is left.
+    """
+    seeds = [one.seed for term in terms for one in (term.bundle or (term,))]
+    if len(seeds) > CROWDED * len({seed.interval for seed in seeds}) and not any(seed.step for seed in seeds):
+        return [dense(b, terms)]
     return simpler(b, terms) if len(terms) > MANY else terms

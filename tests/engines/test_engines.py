@@ -116,6 +116,15 @@ def test_shipped_sizes_agree_with_complex_steps(family):
         "product": {"n": 32},
         "autoencoder": {"n": 64, "bottleneck": 4},
         "regression_loss": {"n": 32, "width": 32, "batch": 16},
+        "cnn": {"channels": 4, "samples": 8},
+        "resnet": {"blocks": 2, "channels": 4},
+        "transformer": {"length": 8, "features": 16},
+        "rnn": {"units": 16},
+        "lstm": {"length": 15, "units": 16},
+        "lora": {"width": 32},
+        "neural_ode": {"n": 8, "hidden": 16, "steps": 8},
+        "heat": {"steps": 32},
+        "physics_informed": {"samples": 16, "width": 16},
     }.get(family, {})
     network = families()[family](**keywords)
     x, rng = network.example_input(1), np.random.default_rng(0)
