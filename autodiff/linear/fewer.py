@@ -29,7 +29,7 @@ def simpler(b: Builder, terms: Terms) -> Terms:
             found[key] = replace(before, coefficient=before.coefficient + one.coefficient)
         else:
             found[key] = one
-    kept = _factored(b, list(found.values()))
+    kept = _factored(b, [one for one in found.values() if one.coefficient])  # x - x leaves nothing
     if len(kept) > MANY:
         alike: dict[Any, Terms] = {}
         for one in kept:

@@ -141,6 +141,21 @@ def test_check_engine(name):
     check_engine(name)
 
 
+def test_what_cancels_is_gone():
+    """x + tanh(A x) - x has two terms that are one with a coefficient of 0."""
+    A = np.random.default_rng(0).standard_normal((3, 3))
+    network = ad.Network(
+        [ad.Function(lambda x: x + np.tanh(A @ x) - x, 3), ad.Function(lambda x: x * 2.0 - x * 2.0, 3)]
+    )
+    first, x = ad.Network(network.layers[:1]), np.array([0.3, -0.2, 0.5])
+    for name in ("forward", "reverse", "compiled-reverse", "explicit-forward", "forward(chunk=2)"):
+        J = ad.jacobian(first, x, name)
+        assert relative_error(J, (1 - np.tanh(A @ x) ** 2)[:, None] * A) < 1e-12
+        np.testing.assert_array_equal(ad.jacobian(network, x, name), np.zeros((3, 3)))
+    _, dy = ad.jvp(first, x, np.eye(3))
+    assert relative_error(dy, (1 - np.tanh(A @ x) ** 2)[:, None] * A) < 1e-12
+
+
 def test_finite_differences_are_close():
     network = ad.problems.mlp(5, 4, 3, 6)
     x = network.example_input()
