@@ -136,7 +136,7 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path):
         (["plan", "mlp(n=)"], "cannot be read; write it like mlp"),
         (["plan", "nowhere:net"], "nowhere:net cannot be loaded: there is no module nowhere; looked in"),
         (["plan", "os:getcwd"], "problem os:getcwd gives str; expected an autodiff.Network"),
-        (["plan", "os:path"], "os:path is module; expected an autodiff.Network, or a function"),
+        (["plan", "os:path"], "os:path is module; expected an autodiff.Network or a torch.nn.Module, or a function"),
         (["plan", "os:nothing"], "os:nothing cannot be loaded: module 'os' has no attribute"),
         (["plan", "mlp(n=1000000000, m=1, depth=2)"], "its arrays alone would take 512,000,001,032 bytes"),
         (["plan", "product(n=1000000000)"], "its arrays alone would take"),

@@ -13,7 +13,7 @@ from .drawn import conv, readout
 from .families import family, require_memory, require_positive
 from .real import CLASSES, load_digits
 
-SIDE, NOISE = 8, 1e-3  #: of the digits
+SIDE, NOISE = 8, 1e-2  #: of the digits
 
 
 def as_choice(what: str, value: object, choices: tuple[str, ...]) -> str:
@@ -42,7 +42,7 @@ def cnn(
     is differentiated with respect to the parameters (``wrt="params"``): one output, so that reverse mode wins by orders
     of magnitude. The *scores* of one image are differentiated with respect to its 64 pixels: 10 outputs, and reverse
     mode should win by less than the ratio of 6.4, since its convolutions are the dearer ones. The pixels carry a
-    thousandth of noise: where the numbers of a window are equal, their maximum has no derivative.
+    hundredth of noise: where the numbers of a window are equal, their maximum has no derivative.
 
     Args:
         of: "loss" or "scores".

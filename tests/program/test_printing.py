@@ -129,7 +129,7 @@ def test_reversed_arrays_are_parts():
             return x[::-1] * params[0][::-1] + params[1][::-1] @ x
 
     text = str(program(ad.Network([Back(), Back()]), wrt="params"))
-    for name in ("x[1 - i]", "p0[1 - i]", "W0[2 - 2i + j]", "p1[1 - i]", "W1"):
+    for name in ("x[1 - i]", "p0[1 - i]", "W0[2 + i - 2j]", "p1[1 - i]", "W1"):
         assert name in text
 
 
