@@ -11,9 +11,9 @@ import numpy as np
 
 from ..arrays import Array
 from ..layers.base import Layer
+from ..layers.windows import LEAST
 from .graph import Graph, Shape, Step, replaced
 from .operations import OPERATIONS, POINTWISE
-from .operations.choices import LEAST
 
 #: operations whose constants are positions, and stay integers
 POSITIONS = ("index", "index_select", "embedding")

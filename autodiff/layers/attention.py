@@ -11,8 +11,7 @@ from ..arrays import Array, as_floats, as_size
 from ..errors import InputError
 from .arranged import Shape, Shaped
 from .normalisation import softmax
-
-FORBIDDEN = -1e30  #: what is added to the score of a position that must not be seen; exp makes 0 of it
+from .windows import LEAST
 
 
 class SelfAttention(Shaped):
@@ -80,7 +79,7 @@ class SelfAttention(Shaped):
         keys = xp.transpose(keys, (*range(k), k + 1, k + 2, k))
         scores = xp.matmul(queries, keys) * (1.0 / math.sqrt(inner // heads))
         if self.causal:
-            scores = scores + xp.asarray(np.triu(np.full((length, length), FORBIDDEN), 1), dtype=x.dtype)
+            scores = scores + xp.asarray(np.triu(np.full((length, length), LEAST), 1), dtype=x.dtype)
         mixed = xp.matmul(softmax(scores, xp), values)
         mixed = xp.transpose(mixed, (*range(k), k + 1, k, k + 2)).reshape(*lead, length, inner)
         y = xp.matmul(mixed, W_out.T)

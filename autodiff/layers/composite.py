@@ -27,6 +27,8 @@ class Composite(Layer):
     """
 
     def __init__(self, branches: Iterable[Branch], shape: object | None = None) -> None:
+        if not isinstance(branches, Iterable):
+            raise InputError(f"{self.kind} takes a list of branches, not {type(branches).__name__}")
         given = [[one] if isinstance(one, (Layer, Unrolled)) else one for one in branches]
         for one in given:
             if not isinstance(one, Iterable):

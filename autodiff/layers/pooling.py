@@ -10,9 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from .arranged import Shape, Shaped, as_sizes
-from .windows import folded, padded, taken, window_outputs
-
-LEAST = -1e30  #: what a maximum is padded with, in the range of float32
+from .windows import LEAST, folded, larger, padded, taken, window_outputs
 
 
 class Pool(Shaped):
@@ -72,7 +70,7 @@ class MaxPool(Pool):
     fill = LEAST
 
     def pooled(self, parts: list[Any], xp: Any) -> Any:
-        return folded(lambda a, b: xp.where(xp.real(a) >= xp.real(b), a, b), parts)
+        return folded(lambda a, b: larger(a, b, xp), parts)
 
 
 class AvgPool(Pool):

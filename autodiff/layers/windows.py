@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import InputError
 
 Shape = tuple[int, ...]
+LEAST = -1e30  #: what stands for minus infinity, in the range of float32: exp makes 0 of it, no derivative becomes NaN
 
 
 def window_outputs(sizes: Shape, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape) -> Shape:
@@ -69,6 +70,11 @@ def columns(x: Any, kernel: Shape, outputs: Shape, stride: Shape, dilation: Shap
 def folded(function: Any, parts: Sequence[Any]) -> Any:
     """``function`` of all parts, two at a time."""
     return functools.reduce(function, parts)
+
+
+def larger(a: Any, b: Any, xp: Any) -> Any:
+    """The larger of two; of equal ones the first has the derivative."""
+    return xp.where(xp.real(a) >= xp.real(b), a, b)
 
 
 def _count(sizes: Shape) -> int:

@@ -13,79 +13,13 @@ from ..layers import Dense, Layer, SquaredError
 from ..network import Network
 from .drawn import drawn, small
 from .families import family, require_memory, require_positive
-
-
-class Mixture(Layer):
-    """The negative log-likelihood of points under a mixture of Gaussians, with a Wishart prior.
-
-    For every component the inputs are its weight a, its mean (d,) and its inverse covariance factor Q, of which the
-    logarithms q of the diagonal come first, then the numbers l below it: ``Q = diag(exp q) + L``, and::
-
-        - sum_n log sum_k exp(a_k + sum q_k - |Q_k (x_n - mu_k)|^2 / 2) + N log sum_k exp a_k
-            - sum_k (gamma^2 (|exp q_k|^2 + |l_k|^2) / 2 - degrees sum q_k) + constants
-
-    all weights first, then all means, then all factors.
-
-    Args:
-        points: (N, d).
-        k: components.
-        gamma, degrees: of the prior.
-
-    Source: Srajer, Kukelova & Fitzgibbon, A benchmark of selected algorithmic differentiation tools on some problems in
-        computer vision and machine learning (2018), section 4.1.
-    """
-
-    m = 1
-
-    def __init__(self, points: Array, k: int, gamma: float = 1.0, degrees: int = 0) -> None:
-        self.points, self.k = points, k
-        self.gamma, self.degrees = gamma, degrees
-        d = self.d = points.shape[1]
-        self.below = d * (d - 1) // 2
-        self.n = k * (1 + d + d + self.below)
-        self.place = np.zeros((self.below, d * d))  # where the numbers below the diagonal stand
-        rows, columns = np.tril_indices(d, -1)
-        self.place[np.arange(self.below), rows * d + columns] = 1.0
-
-    def function(self, x: Any, params: Any, xp: Any = np) -> Any:
-        k, d = self.k, self.d
-        weights, means = x[:k], x[k : k + k * d].reshape(k, d)
-        factors = x[k + k * d :].reshape(k, d + self.below)
-        logs, scales = factors[:, :d], xp.exp(factors[:, :d])
-        points = xp.asarray(self.points.T, dtype=x.dtype)
-        centred = points - means[:, :, None]  # (k, d, N)
-        turned = scales[:, :, None] * centred
-        if self.below:
-            L = xp.matmul(factors[:, d:], xp.asarray(self.place, dtype=x.dtype)).reshape(k, d, d)
-            turned = turned + xp.matmul(L, centred)
-        total = xp.sum(logs, axis=1)
-        exponents = (weights + total)[:, None] - 0.5 * xp.sum(xp.square(turned), axis=1)
-        likelihood = xp.sum(_log_sum(exponents, xp)) - len(self.points) * xp.sum(_log_sum(weights[:, None], xp))
-        size = xp.sum(xp.square(scales))
-        if self.below:
-            size = size + xp.sum(xp.square(factors[:, d:]))
-        prior = 0.5 * self.gamma**2 * size - self.degrees * xp.sum(total)
-        constant = self._constant()
-        return (prior + constant - likelihood).reshape(1)
-
-    def _constant(self) -> float:
-        """What depends on no input: of the Gaussians, and of the prior."""
-        d, count = int(self.d), len(self.points)
-        n = d + self.degrees + 1
-        wishart = n * d * (math.log(self.gamma) - 0.5 * math.log(2.0))
-        wishart -= 0.25 * d * (d - 1) * math.log(math.pi) + sum(math.lgamma(0.5 * (n - j)) for j in range(d))
-        return 0.5 * count * d * math.log(2.0 * math.pi) - self.k * wishart
-
-
-def _log_sum(x: Any, xp: Any) -> Any:
-    """``log sum exp`` along the first axis."""
-    top = xp.max(xp.real(x), axis=0, keepdims=True)
-    return xp.log(xp.sum(xp.exp(x - top), axis=0)) + top.reshape(-1)
+from .gradbench.ba import rotated
+from .gradbench.gmm import log_posterior
 
 
 @family(d=2, k=2, points=4)
 def gmm(d: int = 4, k: int = 8, points: int = 256, seed: int = 0, dtype: DTypeLike = np.float64) -> Network:
-    """Fitting a mixture of ``k`` Gaussians in R^d to points: the negative log-likelihood of all its parameters.
+    """Fitting a mixture of ``k`` Gaussians in R^d to points: the logarithm of the posterior of all its parameters.
 
     One output, so that reverse mode wins by the number of parameters, ``k (1 + d + d (d + 1) / 2)``. The layer is one,
     and wide inside: all points times all components, where the arithmetic is.
@@ -103,7 +37,7 @@ def gmm(d: int = 4, k: int = 8, points: int = 256, seed: int = 0, dtype: DTypeLi
     require_positive(d=d, k=k, points=points)
     require_memory(8 * points * k * d)
     rng = np.random.default_rng(seed)
-    layer = Mixture(rng.standard_normal((points, d)), k)
+    layer = log_posterior(rng.standard_normal((points, d)), k, 0, 1.0)
     return Network([layer], name="gmm", example=0.5 * rng.standard_normal(layer.n)).astype(float_dtype(dtype))
 
 
@@ -136,22 +70,13 @@ class Reprojection(Layer):
         cameras = x[:first].reshape(self.cameras, CAMERA)[self.who]
         points = x[first : first + 3 * self.points].reshape(self.points, 3)[self.what]
         weights = x[first + 3 * self.points :]
-        moved = _turned(cameras[:, :3], points - cameras[:, 3:6], xp)
+        turned = rotated(xp.transpose(cameras[:, :3], (1, 0)), xp.transpose(points - cameras[:, 3:6], (1, 0)), xp)
+        moved = xp.transpose(turned, (1, 0))
         p = moved[:, :2] / moved[:, 2:]
         square = xp.sum(xp.square(p), axis=1, keepdims=True)
         bent = p * (1.0 + cameras[:, 9:10] * square + cameras[:, 10:11] * xp.square(square))
         error = bent * cameras[:, 6:7] + cameras[:, 7:9] - xp.asarray(self.seen, dtype=x.dtype)
         return xp.concatenate([(weights[:, None] * error).reshape(2 * count), 1.0 - xp.square(weights)])
-
-
-def _turned(r: Any, X: Any, xp: Any) -> Any:
-    """``Rot(r) X`` row by row, by Rodrigues' formula; r is not zero."""
-    angle = xp.sqrt(xp.sum(xp.square(r), axis=1, keepdims=True))
-    axis = r / angle
-    a, b = (tuple(one[:, i] for i in range(3)) for one in (axis, X))
-    cross = [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-    along = xp.sum(axis * X, axis=1, keepdims=True) * (1.0 - xp.cos(angle))
-    return X * xp.cos(angle) + xp.stack(cross, axis=1) * xp.sin(angle) + axis * along
 
 
 @family(cameras=2, points=3)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ...layers.windows import LEAST
 from .table import operation, real
-
-LEAST = -1e30  #: what stands for minus infinity in masks: exp makes 0 of it, and no derivative becomes NaN
 
 
 @operation("maximum")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...layers.normalisation import softmax
-from .choices import LEAST
+from ...layers.windows import LEAST
 from .table import operation
 
 

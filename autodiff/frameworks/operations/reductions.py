@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...layers.normalisation import log_softmax, softmax
-from ...layers.windows import folded
+from ...layers.windows import folded, larger
 from .moving import along
 from .table import axes_of, operation, real
 
@@ -68,7 +68,7 @@ def vector_norm(xp: Any, x: Any, ord: float = 2, dim: Any = None, keepdim: bool 
 @operation("amax", "max")
 def amax(xp: Any, x: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """The largest over some axes; of equal ones the first has the derivative."""
-    return _extreme(xp, x, dim, keepdim, lambda a, b: xp.where(xp.real(a) >= xp.real(b), a, b))
+    return _extreme(xp, x, dim, keepdim, lambda a, b: larger(a, b, xp))
 
 
 @operation("amin", "min")

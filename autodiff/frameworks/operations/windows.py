@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...layers import Conv1d, Conv2d
-from ...layers.pooling import LEAST
-from ...layers.windows import folded, taken
+from ...layers.windows import LEAST, folded, larger, taken
 from .moving import constant_pad_nd
 from .table import operation
 
@@ -81,7 +80,7 @@ def max_pool(
     """The largest number of every window; of equal ones the first has the derivative."""
     kernel = _kernel(kernel_size, x)
     parts = _pooled(xp, x, kernel, stride, padding, dilation, ceil_mode, LEAST)
-    return folded(lambda a, b: xp.where(xp.real(a) >= xp.real(b), a, b), parts)
+    return folded(lambda a, b: larger(a, b, xp), parts)
 
 
 @operation("avg_pool1d", "avg_pool2d")
