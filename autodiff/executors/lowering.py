@@ -12,7 +12,7 @@ import numpy as np
 from ..arrays import Array
 from ..errors import UnsupportedError
 from ..program.instructions import Buffer, Instruction, Operand
-from ..program.views import Shape, collapse, innermost, remembered
+from ..program.views import Shape, innermost, remembered, walked
 from .loops import inner_loop, sensitive
 
 Opcode = Literal["call", "select", "gather", "scatter"]
@@ -155,7 +155,7 @@ def _merge(operands: Sequence[Operand]) -> tuple[Axis, ...]:
 
 @remembered
 def _merged(shape: Shape, *strides: Shape) -> tuple[Axis, ...]:
-    sizes, steps = collapse(shape, *strides)
+    sizes, steps = walked(shape, *strides)
     return tuple(Axis(size, axis) for size, axis in zip(sizes, zip(*steps, strict=True), strict=True))
 
 

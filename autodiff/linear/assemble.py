@@ -15,6 +15,10 @@ from ..program.views import View
 from .evaluate import closed, factor_pair, shared
 from .terms import Axis, Label, Term, Terms, count, injective, through, whole
 
+#: seeds from which their axis is a loop long enough to be the innermost one, so that what moves along the others,
+#: such as windows, moves whole runs (unet's and a transformer's cotangents in half the time, those of an ODE in 1.1)
+MANY = 8
+
 
 def place(b: Builder, term: Term, target: Value) -> Named:
     """Where a term lies in an array (seeds, *axes), over the labels of its result."""
@@ -192,7 +196,7 @@ def dense(b: Builder, terms: Terms, full: bool = False) -> Term:
         seed = whole(first.seed.size)
     axes = tuple(whole(axis.size) for axis in first.axes)
     own = tuple(label for axis in axes for label in axis.labels)
-    names = (*seed.labels, *own) if b.seeds_lead else (*own, *seed.labels)
+    names = (*seed.labels, *own) if b.seeds_lead and count(seed.labels) < MANY else (*own, *seed.labels)
     held = Named(b.new(tuple(label.size for label in names), fresh=True), names)
     shape = (count(seed.labels), *(axis.size for axis in axes))
     strides = (*(held.stride(axis.parts[-1][0]) if axis.parts else 0 for axis in (seed, *axes)),)

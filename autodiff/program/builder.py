@@ -62,7 +62,7 @@ class Builder:
         code: what has been written.
         layer: the number that new instructions carry.
         tape: the steps of the function that is being recorded; None while nothing is.
-        seeds_lead: dense tangents are laid out with the seeds outermost, as rows; else as columns.
+        seeds_lead: dense tangents along a few seeds are laid out with them outermost, as rows; else as columns.
     """
 
     def __init__(self, dtype: np.dtype[Any]) -> None:

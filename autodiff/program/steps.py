@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .instructions import Block, Code, Instruction, Operand
-from .views import collapse, ordering
+from .views import walked
 
 PARTS = 4  #: of a doubling, in which reuse distances are told apart
 NEAR = 1 << 14  #: bytes within which distances are not, since every first-level cache holds them
@@ -243,10 +243,7 @@ def _reduction(given: Operand, axis: int) -> tuple[tuple[int, ...], str]:
 def _rows(operands: tuple[Operand, ...], executor: str) -> tuple[tuple[int, ...], str]:
     """How elementwise work is walked."""
     given = [operands[-1].shape, *(one.strides for one in operands)]
-    if executor == "numpy":
-        order = ordering(given[0], given[1:])[::-1]
-        given = [tuple([one[axis] for axis in order]) for one in given]
-    shape, strides = collapse(*given)
+    shape, strides = walked(*given)
     if not shape:
         return (1, 1), ""
     dense = [i for i in range(len(shape)) if strides[-1][i] == 1 and all(abs(own[i]) in (0, 1) for own in strides)]

@@ -227,6 +227,13 @@ def collapse(shape: Shape, *strides: Shape) -> tuple[Shape, tuple[Shape, ...]]:
     return tuple(axis[0] for axis in merged), tuple(tuple(axis[1 + k] for axis in merged) for k in range(len(strides)))
 
 
+@remembered
+def walked(shape: Shape, *strides: Shape) -> tuple[Shape, tuple[Shape, ...]]:
+    """:func:`collapse` of the axes as they lie in memory, as NumPy's iterator walks them."""
+    order = ordering(shape, strides)[::-1]
+    return collapse(*[tuple([one[axis] for axis in order]) for one in (shape, *strides)])
+
+
 def innermost(shape: Shape, strides: Sequence[Shape]) -> int:
     """The axis that NumPy's iterator puts innermost."""
     order = ordering(shape, strides)
