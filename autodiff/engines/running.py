@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from ..arrays import Array, aligned_empty
 from ..errors import InputError, UnsupportedError
+from ..machine.blas import touch_buffers
 from ..network import Network
 from ..program.count import Work
 from ..program.instructions import Code
@@ -46,6 +47,7 @@ class ProgramRun(Prepared):
         return self._work
 
     def allocate(self) -> None:
+        touch_buffers()
         self.executor = self.engine.execution()(self.program.code, self.program.elements)
 
     def _run(self, x: Array, seed: Array | None, out: Array) -> None:

@@ -17,7 +17,17 @@ from .numpy import LATE
 
 BASE = {"x": 0, "seed": 1, "result": 2, "absolute": 3}
 Late = tuple[int, Operand]  #: where an operand's address stands
-OPCODE = {"call": kernel.CALL, "select": kernel.SELECT, "gather": kernel.GATHER, "scatter": kernel.SCATTER}
+OPCODE = {
+    "call": kernel.CALL,
+    "select": kernel.SELECT,
+    "gather": kernel.GATHER,
+    "scatter": kernel.SCATTER,
+    "positive": kernel.MOVE,
+    "add": kernel.ADD,
+    "subtract": kernel.SUBTRACT,
+    "multiply": kernel.MULTIPLY,
+    "heaviside": kernel.HEAVISIDE,
+}
 
 
 class CompiledExecutor:

@@ -22,6 +22,7 @@ from typing import Any
 
 import numba
 import numba.extending
+import numpy as np
 from llvmlite import ir
 from numba import types
 
@@ -29,6 +30,7 @@ SEGMENTS, FIRST, COUNTERS, INSIDE, BASES, COPY, HEADER = 0, 1, 2, 3, 4, 8, 9  #:
 SEGMENT, PATCH, ROW = 5, 4, 12  #: words of each; those of a row:
 NEXT, OPCODE, LOOP, DATA, DIMENSIONS, STRIDES, OPERANDS, OUTER, AXES, PLAIN = 0, 1, 2, 5, 6, 7, 8, 9, 10, 11
 CALL, SELECT, GATHER, SCATTER = 0, 2, 4, 6  #: opcodes; one more for float32
+MOVE, ADD, SUBTRACT, MULTIPLY, HEAVISIDE = 8, 10, 12, 14, 16  #: along three axes, see :func:`_exact`
 
 POINTER = ir.IntType(8).as_pointer()
 LLVM = {types.int64: ir.IntType(64), types.float64: ir.DoubleType(), types.float32: ir.FloatType()}
@@ -42,6 +44,11 @@ def intrinsic(function: Any) -> Any:
 def compiled(function: Any) -> Any:
     """Compiled with what calls it."""
     return numba.njit(function)
+
+
+def inlined(function: Any) -> Any:
+    """Compiled into what calls it."""
+    return numba.njit(inline="always")(function)
 
 
 def cached(function: Any) -> Any:
@@ -92,6 +99,49 @@ def _storer(kind: Any) -> Any:
     return store
 
 
+WIDTH = 4  #: elements that are computed at a time, a register of AVX2 of float64
+
+
+def _several(kind: Any, operation: str, repeated: bool = False) -> Any:
+    @intrinsic
+    def several(typing: Any, out: Any, a: Any, b: Any, place: Any) -> Any:
+        """:data:`WIDTH` elements of dense arrays, from a place on; the last operand may be a number that is repeated.
+
+        Said as vectors, because out may be a or b, and LLVM, which does not know that they overlap in full or not at
+        all, would go one by one.
+        """
+
+        def generate(target: Any, builder: Any, signature: Any, values: Any) -> Any:
+            one, many = LLVM[kind], ir.VectorType(LLVM[kind], WIDTH)
+
+            def place(address: Any) -> Any:
+                first = builder.gep(builder.inttoptr(address, one.as_pointer()), [values[3]])
+                return builder.bitcast(first, many.as_pointer())
+
+            def repeat(address: Any) -> Any:
+                number, made = (
+                    builder.load(builder.inttoptr(address, one.as_pointer())),
+                    ir.Constant(many, ir.Undefined),
+                )
+                for k in range(WIDTH):
+                    made = builder.insert_element(made, number, ir.Constant(ir.IntType(32), k))
+                return made
+
+            def read(address: Any, again: bool = False) -> Any:
+                return repeat(address) if again else builder.load(place(address), align=kind.bitwidth // 8)
+
+            if operation:
+                made = getattr(builder, operation)(read(values[1]), read(values[2], repeated))
+            else:
+                made = read(values[1], repeated)
+            builder.store(made, place(values[0]), align=kind.bitwidth // 8)
+            return target.get_dummy_value()
+
+        return types.void(*[types.int64] * 4), generate
+
+    return several
+
+
 load, load_double, load_single = _loader(types.int64), _loader(types.float64), _loader(types.float32)
 store, store_double, store_single = _storer(types.int64), _storer(types.float64), _storer(types.float32)
 
@@ -105,8 +155,8 @@ def _elementwise(read: Any, write: Any) -> Any:
         if kind == SELECT:  # mask, a, b, out
             out, step = load(data + 24), load(strides + 24)
             for i in range(size):
-                chosen = b + i * db if read(a + i * da) != 0 else c + i * dc
-                write(out + i * step, read(chosen))
+                one, other = read(b + i * db), read(c + i * dc)  # both, so that there is no branch
+                write(out + i * step, one if read(a + i * da) != 0 else other)
         elif kind == GATHER:  # input, index, out
             for i in range(size):
                 write(c + i * dc, read(a + load(b + i * db) * da))
@@ -118,7 +168,78 @@ def _elementwise(read: Any, write: Any) -> Any:
     return run
 
 
+def _exact(read: Any, write: Any, kinds: Any, number: Any) -> Any:
+    unit, zero, one = kinds.bitwidth // 8, number(0), number(1)
+    move, fill = _several(kinds, ""), _several(kinds, "", repeated=True)
+    add, subtract, multiply = (_several(kinds, name) for name in ("fadd", "fsub", "fmul"))
+    scale = _several(kinds, "fmul", repeated=True)
+
+    @inlined
+    def line(kind: Any, size: Any, a: Any, b: Any, out: Any, da: Any, db: Any, step: Any) -> None:
+        """One operation along one axis. Each is exactly rounded, so that NumPy's loops give the same bits."""
+        whole = 0
+        if kind == MOVE and da == 0 and step == unit:
+            whole = size - size % WIDTH
+            for i in range(0, whole, WIDTH):
+                fill(out, a, b, i)
+        elif kind != HEAVISIDE and da == unit and step == unit and (db == unit or (db == 0 and kind == MULTIPLY)):
+            whole = size - size % WIDTH
+            if kind == MOVE:
+                for i in range(0, whole, WIDTH):
+                    move(out, a, b, i)
+            elif kind == ADD:
+                for i in range(0, whole, WIDTH):
+                    add(out, a, b, i)
+            elif kind == SUBTRACT:
+                for i in range(0, whole, WIDTH):
+                    subtract(out, a, b, i)
+            elif db:
+                for i in range(0, whole, WIDTH):
+                    multiply(out, a, b, i)
+            else:
+                for i in range(0, whole, WIDTH):
+                    scale(out, a, b, i)
+        if kind == MOVE:
+            for i in range(whole, size):
+                write(out + i * step, read(a + i * da))
+        elif kind == ADD:
+            for i in range(whole, size):
+                write(out + i * step, read(a + i * da) + read(b + i * db))
+        elif kind == SUBTRACT:
+            for i in range(whole, size):
+                write(out + i * step, read(a + i * da) - read(b + i * db))
+        elif kind == HEAVISIDE:
+            for i in range(size):
+                x, middle = read(a + i * da), read(b + i * db)
+                chosen = one if x > 0 else zero if x < 0 else middle
+                write(out + i * step, x if x != x else chosen)
+        else:
+            for i in range(whole, size):
+                write(out + i * step, read(a + i * da) * read(b + i * db))
+
+    @compiled
+    def run(kind: Any, sizes: Any, data: Any, strides: Any) -> None:
+        """Copies, sums and products along three axes, the innermost first, whose calls would take longer than they do.
+
+        Strides are those of a, b and out along the first, then the second and the third axis; a copy has no b, and a
+        in its place.
+        """
+        size, rows, da, db, step = load(sizes), load(sizes + 8), load(strides), load(strides + 8), load(strides + 16)
+        down_a, down_b, down = load(strides + 24), load(strides + 32), load(strides + 40)
+        first, second, third = load(data), load(data + 8), load(data + 16)
+        for _ in range(load(sizes + 16)):
+            a, b, out = first, second, third
+            for _ in range(rows):
+                line(kind, size, a, b, out, da, db, step)
+                a, b, out = a + down_a, b + down_b, out + down
+            first, second, third = first + load(strides + 48), second + load(strides + 56), third + load(strides + 64)
+
+    return run
+
+
 _run_double, _run_single = _elementwise(load_double, store_double), _elementwise(load_single, store_single)
+_exact_double = _exact(load_double, store_double, types.float64, np.float64)
+_exact_single = _exact(load_single, store_single, types.float32, np.float32)
 
 
 @compiled
@@ -137,8 +258,14 @@ def _inner(row: Any, copy: Any) -> None:
     if opcode == CALL:
         _call(row, copy)
         return
-    data, size, strides = load(row + 8 * DATA), load(load(row + 8 * DIMENSIONS)), load(row + 8 * STRIDES)
-    if opcode & 1:
+    data, sizes, strides = load(row + 8 * DATA), load(row + 8 * DIMENSIONS), load(row + 8 * STRIDES)
+    size = load(sizes)
+    if opcode >= MOVE:
+        if opcode & 1:
+            _exact_single(opcode - 1, sizes, data, strides)
+        else:
+            _exact_double(opcode, sizes, data, strides)
+    elif opcode & 1:
         _run_single(opcode - 1, size, data, strides)
     else:
         _run_double(opcode, size, data, strides)

@@ -15,9 +15,19 @@ from ..program.instructions import Buffer, Instruction, Operand
 from ..program.views import Shape, innermost, remembered, walked
 from .loops import inner_loop, sensitive
 
-Opcode = Literal["call", "select", "gather", "scatter"]
+Opcode = Literal["call", "select", "gather", "scatter", "positive", "add", "subtract", "multiply", "heaviside"]
 CALL_COST = 8.0  #: ns of a call of an inner loop
 ELEMENT_COST = {True: 0.3, False: 1.0}  #: ns of an element of a cheap ufunc, contiguous and not
+#: what is exactly rounded, so that our loops give NumPy's bits: runs of 4 to 64 in a third of the time of calls
+EXACT: dict[np.ufunc, Opcode] = {
+    np.positive: "positive",
+    np.add: "add",
+    np.subtract: "subtract",
+    np.multiply: "multiply",
+    np.heaviside: "heaviside",
+}
+INSIDE = 3  #: axes that these walk by themselves
+LONG = 512  #: elements of a dense run from which NumPy's loops, with the processor's widest registers, are no slower
 LARGE = 1 << 12  #: elements from which it matters in which order the memory is walked
 LINE_COST = 3.0  #: ns of a cache line that comes from the second level or beyond
 PER_LINE, SETS, WAYS = 8, 64, 8  #: elements of a line; of a first-level cache
@@ -93,6 +103,8 @@ class Lowering:
 
     def _map(self, ufunc: Any, *operands: Operand) -> Row:
         axes, inner = _split(operands, sensitive(ufunc, self.dtype))
+        if ufunc in EXACT and (ufunc is np.positive or inner.size < LONG or _cost(inner) >= ELEMENT_COST[False]):
+            return _inside(EXACT[ufunc], (inner, *reversed(axes)), operands)
         return Row("call", inner_loop(ufunc, self.dtype), (inner.size,), inner.strides, operands, axes)
 
     def _reduce(self, ufunc: Any, given: Operand, out: Operand, axis: int) -> list[Row]:
@@ -137,6 +149,16 @@ class Lowering:
         outer = tuple(Axis(axis.size, (axis.strides[0], 0, axis.strides[1])) for axis in axes)
         strides = given.strides[-1], 1, out.strides[-1]
         return Row(kind, (0, 0, 0), (positions.size,), strides, (given, positions.ctypes.data, out), outer)
+
+
+def _inside(opcode: Opcode, axes: Sequence[Axis], operands: tuple[Operand, ...]) -> Row:
+    """A row of what walks three axes by itself, given from the innermost; a copy's input stands for both."""
+    if len(operands) == 2:
+        operands = operands[0], *operands
+        axes = [Axis(size, (strides[0], *strides)) for size, strides in axes]
+    within = [*axes[:INSIDE], *[Axis(1, (0, 0, 0))] * (INSIDE - len(axes))]
+    sizes, strides = tuple(axis.size for axis in within), tuple(step for axis in within for step in axis.strides)
+    return Row(opcode, (0, 0, 0), sizes, strides, operands, tuple(axes[: INSIDE - 1 : -1]))
 
 
 def _leading(operand: Operand, core: int) -> Operand:

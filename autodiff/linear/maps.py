@@ -14,7 +14,9 @@ from ..program.products import Named, multiply
 from ..program.value import Value
 from .assemble import dense
 from .stack import closed_together
-from .terms import Axis, Label, Term, Terms, through, whole
+from .terms import Axis, Label, Term, Terms, count, through, whole
+
+GROWTH = 4  #: of an array by a sum, from which the sum waits for the next one
 
 
 class LinearMap(ABC):
@@ -98,12 +100,15 @@ def _summed(term: Term, axes: Sequence[Axis]) -> list[Label]:
 
 
 def _gathered(b: Builder, terms: Terms, dropped: Sequence[int]) -> Terms:
-    """The terms ready to be contracted over some axes: open sums done, and such as share their seeds added up first."""
-    terms = closed_together(b, terms)
+    """The terms ready to be contracted over some axes: open sums done, and such as share their seeds added up first.
+
+    A sum of the same layer that would make a larger array than its factors waits, as the next one makes it small.
+    """
+    apart = [one for one in terms if one.layer == b.layer and _grows(one)]
+    terms = closed_together(b, [one for one in terms if not any(one is own for own in apart)])
     if len(terms) == 1:
-        return terms
+        return apart + terms
     together: dict[Any, Terms] = {}
-    apart: Terms = []
     for one in terms:
         summed = _summed(one, [one.axes[k] for k in dropped])
         if summed and any(set(one.open_labels) <= set(own.names) | _unused(one) for own in one.factors):
@@ -112,6 +117,14 @@ def _gathered(b: Builder, terms: Terms, dropped: Sequence[int]) -> Terms:
         else:
             apart.append(one)
     return apart + [group[0] if len(group) == 1 else dense(b, group) for group in together.values()]
+
+
+def _grows(term: Term) -> bool:
+    """Whether doing the one sum of a term's two factors makes more than :data:`GROWTH` times the larger one."""
+    if len(term.factors) != 2 or len(term.summed) != 1 or term.bundle:
+        return False
+    made = {name for one in term.factors for name in one.names} - term.summed
+    return count(made) > GROWTH * max(one.value.size for one in term.factors)
 
 
 def _unused(term: Term) -> set[Label]:

@@ -94,6 +94,9 @@ def contract(b: Builder, P: Named, Q: Named, summed: Sequence[Name], out: Named 
         known = _known_multiply(b, P, Q)
         if known is not None and len(inner) == 1:
             return reduced(b, known, inner[0], batch, out)
+    if len(inner) == 1 and not columns and P.outermost_first(P.names)[-1] in batch and P.size(inner[0]) <= SHORT:
+        made = multiply(b, P, Q)  # matrices with one column each, of numbers that lie apart
+        return reduced(b, made, inner[0], tuple(name for name in made.names if name != inner[0]), out)
     if out is not None:
         _emit(b, P, Q, out, batch, rows, columns, inner)
         return out
@@ -132,9 +135,9 @@ def reduced(b: Builder, one: Named, gone: Name, kept: Names, out: Named | None) 
 def _emit(b: Builder, P: Named, Q: Named, out: Named, batch: Names, rows: Names, columns: Names, inner: Names) -> None:
     """One call of matmul: batches and what cannot be joined as leading axes, the rest as two matrices."""
     if not P.joins(inner):
-        P = P.packed(b, batch + rows + inner)
+        P = _packed(b, P, batch, rows, inner)
     if not Q.joins(inner):
-        Q = Q.packed(b, batch + columns + inner)
+        Q = _packed(b, Q, batch, columns, inner)
     more_rows, rows = _core(P, out, rows)
     more_columns, columns = _core(Q, out, columns)
     outer = batch + more_rows + more_columns
@@ -176,6 +179,12 @@ def _cut(b: Builder, matrix: Value, axis: int | None, count: int) -> Value:
     shape.insert(matrix.ndim - 2, count)
     strides.insert(matrix.ndim - 2, step)
     return b.look(matrix, View(tuple(shape), tuple(strides), matrix.offset))
+
+
+def _packed(b: Builder, one: Named, batch: Names, kept: Names, inner: Names) -> Named:
+    """A copy with what is summed side by side; what lies innermost stays there, so that whole runs are copied."""
+    last = one.outermost_first(one.names)[-1]
+    return one.packed(b, batch + inner + kept if last in kept else batch + kept + inner)
 
 
 def _core(one: Named, out: Named, names: Names) -> tuple[Names, Names]:
