@@ -120,11 +120,12 @@ def _gathered(b: Builder, terms: Terms, dropped: Sequence[int]) -> Terms:
 
 
 def _grows(term: Term) -> bool:
-    """Whether doing the one sum of a term's two factors makes more than :data:`GROWTH` times the larger one."""
-    if len(term.factors) != 2 or len(term.summed) != 1 or term.bundle:
+    """Whether doing the one sum of two of a term's factors makes more than :data:`GROWTH` times the larger one."""
+    met = [one for one in term.factors if term.summed & one.where.keys()]
+    if len(met) != 2 or len(term.summed) != 1 or term.bundle:
         return False
-    made = {name for one in term.factors for name in one.names} - term.summed
-    return count(made) > GROWTH * max(one.value.size for one in term.factors)
+    made = {name for one in met for name in one.names} - term.summed
+    return count(made) > GROWTH * max(one.value.size for one in met)
 
 
 def _unused(term: Term) -> set[Label]:
