@@ -62,11 +62,13 @@ def convolution(xp: Any) -> Any:
 
     ``own(x, W, stride, padding, dilation, groups)``, one number an axis; None where layers write it as a product.
     """
+    if hasattr(xp, "convolved"):
+        return xp.convolved
     if getattr(xp, "__name__", "") == "jax.numpy":
         from .jax import convolved
 
         return convolved
-    return getattr(xp, "convolved", None)
+    return None
 
 
 def pieces(flat: Any, sizes: Sequence[int], xp: Any) -> Sequence[Any]:

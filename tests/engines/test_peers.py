@@ -250,6 +250,16 @@ def test_minimums_are_those_of_the_extra():
         assert any(re.fullmatch(line.replace("_", "[-_]"), found) for found in requires), engine.name
 
 
+def test_jax_convolves_either_way():
+    pytest.importorskip("jax")
+    network = ad.problems.cnn(of="scores", channels=2)
+    x = network.example_input()
+    own, windows = (ad.jacobian(network, x, engine=f"jax-forward(convolutions={how})") for how in ("lax", "windows"))
+    np.testing.assert_allclose(own, windows, 1e-12, 1e-14)
+    with pytest.raises(ad.InputError, match="expected lax or windows"):
+        ad.engine("jax-reverse(convolutions=direct)")
+
+
 def test_no_compiler(monkeypatch):
     engine = peer("torch-compile-reverse")
     monkeypatch.setattr(shutil, "which", lambda name: None)

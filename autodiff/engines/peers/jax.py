@@ -13,8 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...arrays import Array
+from ...errors import InputError
 from ...layers import Layer
 from ...namespaces import load
+from ...namespaces.jax import windowed
 from ...network import Network
 from .peer import Peer, PeerRun, chosen_device, convert
 
@@ -32,10 +34,30 @@ def _precision(jax: Any, dtype: np.dtype[Any]) -> contextlib.AbstractContextMana
 
 
 class _Jax(Peer):
+    """An engine of JAX.
+
+    Args:
+        convolutions: "lax", its own convolution, as its documentation advises; or "windows", a product with all
+            windows, as this package's NumPy writes it, which is faster in float64 on a CPU for some networks.
+
+    Raises:
+        InputError: something else.
+    """
+
     family = "jax"
     package: ClassVar[str] = "jax"
     title: ClassVar[str] = "JAX"
     minimum: ClassVar[str] = "0.8"  # the first with jax.enable_x64
+
+    def __init__(self, convolutions: str = "lax") -> None:
+        if convolutions not in ("lax", "windows"):
+            raise InputError(f"convolutions is {convolutions!r}; expected lax or windows")
+        self.convolutions = convolutions
+
+    @property
+    def numpy(self) -> Any:
+        """The namespace that layers are traced with."""
+        return load("jax.numpy") if self.convolutions == "lax" else windowed()
 
     def lacks_device(self) -> str:
         if chosen_device() == "cpu":
@@ -48,7 +70,7 @@ class _Jax(Peer):
         with _precision(jax, dtype):
             x = jax.ShapeDtypeStruct((layer.n,), dtype)
             theta = tuple(jax.ShapeDtypeStruct(array.shape, dtype) for array in layer.params)
-            found = jax.eval_shape(lambda x, theta: layer.function(x, theta, jax.numpy), x, theta)
+            found = jax.eval_shape(lambda x, theta: layer.function(x, theta, self.numpy), x, theta)
         return tuple(found.shape)
 
     def build(self, network: Network, wrt: str, operation: str, seeds: int) -> PeerRun:
@@ -83,10 +105,12 @@ class JaxMixed(_Jax):
 class JaxRun(PeerRun):
     """One jitted function of x, the parameters and the seed."""
 
+    engine: _Jax
+
     def compile(self) -> None:
         self.jax = jax = load("jax")
         self.device = jax.devices(chosen_device())[0]
-        self.f = functools.partial(self.network.function, xp=jax.numpy)
+        self.f = functools.partial(self.network.function, xp=self.engine.numpy)
         x, seed = self.example()
         # outside the context a jitted function would be traced again, in float32; an executable stays what it is,
         # and takes a microsecond longer to call
@@ -116,7 +140,7 @@ class JaxRun(PeerRun):
         from ...jax import jacobian  # imports JAX
 
         pairs = zip(self.network.layers, theta, strict=True)
-        layers = [functools.partial(layer.function, params=part, xp=self.jax.numpy) for layer, part in pairs]
+        layers = [functools.partial(layer.function, params=part, xp=self.engine.numpy) for layer, part in pairs]
         return jacobian(layers)(x)
 
     def _jvp(self, x: Any, theta: Any, V: Any) -> Any:
