@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..program.count import Work
+from ..program.instructions import EXACT
 from ..program.steps import MOVED, PARTS, TURN, Step
 
 GRID = (1, 2, 4, 16, 64, 256, 1024)  #: m, k and n of the products that are measured, as far as :func:`measured` says
@@ -67,8 +68,9 @@ class Model:
     """Seconds by what was measured.
 
     Attributes:
-        table: by name: ``start``; ``map NAME call`` and ``map NAME element``, ``row``, and ``strided``, what an element
-            takes more where it is; ``reduce``, ``select``, ``gather`` and ``scatter`` in the same way; ``matmul LAYOUT
+        table: by name: ``start``; ``map NAME call`` and ``map NAME element``; ``row``, and ``row called`` of ufuncs
+            that no executor has loops of its own for; ``strided``, what an element takes more where it is; ``reduce``,
+            ``select``, ``gather`` and ``scatter`` in the same way as a ufunc; ``matmul LAYOUT
             m k n``, ``matmul x`` for a multiply-add that BLAS does not do; ``read BYTES``, ``across BYTES`` and
             ``write BYTES`` for a byte of a working set of so many, read along or across the rows of a matrix;
             ``turn`` for what an instruction in a loop takes more, and ``moved`` for each operand that is moved there;
@@ -181,7 +183,8 @@ class Model:
             element += table["strided"]
         elif one.layout == "o":
             element = table["reduce outer"]
-        return table[f"{name} call"], (rows - 1) * table["row"] + rows * size * element
+        row = table["row" if one.name in EXACT else "row called"]
+        return table[f"{name} call"], (rows - 1) * row + rows * size * element
 
     def product(self, one: Step) -> tuple[float, float]:
         """Seconds of a call, and of its products."""
@@ -193,7 +196,7 @@ class Model:
         if "x" in one.layout:
             return call, batch * math.prod(sizes) * self.table["matmul x"]
         inside = self._interpolated(one.layout, sizes, self.table[SINGLE if k == 1 or m * n == 1 else SMALLEST])
-        return call, inside if batch == 1 else batch * max(inside, self.table["row"])
+        return call, inside if batch == 1 else batch * max(inside, self.table["row called"])
 
     def _interpolated(self, layout: str, sizes: Iterable[int], call: float) -> float:
         """Without a call, of products between the grid's, by the logarithms of time and sizes; in proportion beyond."""
@@ -271,7 +274,7 @@ SIZES = [sizes for sizes in itertools.product(GRID, repeat=3) if measured(*sizes
 PRODUCTS = {f"matmul {layout} {m} {k} {n}" for layout in LAYOUTS for m, k, n in SIZES}
 #: what a table must hold
 REQUIRED = {
-    "start", "row", "strided", "reduce outer", "turn", "moved", "mixed", "matmul x",
+    "start", "row", "row called", "strided", "reduce outer", "turn", "moved", "mixed", "matmul x",
     *(f"{name} {part}" for name in (*KINDS, f"map {UNKNOWN}", "map multiply") for part in ("call", "element")),
     *PRODUCTS,
 }  # fmt: skip

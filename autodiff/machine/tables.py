@@ -147,6 +147,8 @@ def _solved(executor: str, best: dict[str, float], made: dict[str, Kernel]) -> d
     table["strided"] = max(each["strided"] - each["map multiply many"], 0.0) / MANY
     whole = table["map multiply call"] + ROWS * FEW * table["map multiply element"]
     table["row"] = max(each["rows"] - whole, 0.0) / (ROWS - 1)
+    called = table["map square call"] + ROWS * FEW * table["map square element"]
+    table["row called"] = max(each["rows called"] - called, 0.0) / (ROWS - 1)
     table["reduce outer"] = max(each["reduce outer"] - table["reduce call"], 1e-12) / (ROWS * ROWS)
     table["matmul x"] = each["matmul x"] / SIDE**3
     table |= {name: seconds for name, seconds in each.items() if name.startswith("matmul") and name != "matmul x"}
@@ -184,7 +186,7 @@ def _writers(executor: str, dtype: np.dtype[Any]) -> dict[str, tuple[Write, int]
         for kind, inputs in OTHERS:
             found[f"{kind} {name}"] = _other(kind, inputs, size), TIMES
     found["strided"] = _strided(), TIMES
-    found["rows"] = _rows(), TIMES
+    found["rows"], found["rows called"] = (_rows(np.multiply), TIMES), (_rows(np.square), TIMES)
     found["reduce outer"] = _reduce(ROWS, ROWS), TIMES
     for layout, (m, k, n) in itertools.product(LAYOUTS, SIZES):
         found[f"matmul {layout} {m} {k} {n}"] = _matmul(layout, m, k, n), TIMES if m * k * n < ONCE else 1
@@ -266,12 +268,16 @@ def _strided() -> Write:
     return _again(operands, lambda b, inputs, out: b.write(np.multiply, inputs, out))
 
 
-def _rows() -> Write:
-    def operands(b: Builder) -> Any:
-        column = b.look(_numbers(b, ROWS), View((ROWS, FEW), (1, 0), 0))
-        return [_numbers(b, ROWS, FEW), column], b.new((ROWS, FEW))
+def _rows(ufunc: np.ufunc) -> Write:
+    """Rows that cannot be walked like one."""
 
-    return _again(operands, lambda b, inputs, out: b.write(np.multiply, inputs, out))
+    def operands(b: Builder) -> Any:
+        shape = ROWS, FEW
+        apart = b.look(_numbers(b, 2 * ROWS * FEW), View(shape, (2 * FEW, 1), 0))
+        column = b.look(_numbers(b, ROWS), View(shape, (1, 0), 0))
+        return [apart, column][: ufunc.nin], b.new(shape)
+
+    return _again(operands, lambda b, inputs, out: b.write(ufunc, inputs, out))
 
 
 def _reduce(*shape: int) -> Write:

@@ -15,6 +15,10 @@ from .views import Shape
 Place = Literal["memory", "x", "seed", "result", "value", "fixed", "argument"]
 
 
+#: ufuncs whose results are exact or exactly rounded, so that an executor's own loops give NumPy's bits
+EXACT = ("positive", "add", "subtract", "multiply", "heaviside")
+
+
 @dataclass(slots=True, eq=False)
 class Buffer:
     """Memory that operands lie in.
