@@ -49,7 +49,7 @@ def test_what_was_too_large_to_be_measured_is_in_proportion():
 
 
 def test_several_products_cost_a_call_and_each_of_them():
-    model = Model(dict(model_of(call=1e-6, fma=1e-9).table) | {"row": 1e-8}, 1, 1)
+    model = Model(dict(model_of(call=1e-6, fma=1e-9).table) | {"row called": 1e-8}, 1, 1)
     (call, inside), (_, once) = (model.product(product_of(4, 16, 4, batch=batch)) for batch in (100, 1))
     assert call == model.table["matmul  1 1 1"]
     assert inside == pytest.approx(100 * once)
