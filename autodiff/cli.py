@@ -213,7 +213,12 @@ def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folde
 
 @app.command()
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="The folder of a run, or a JSON file of pytest-benchmark.")],
+    a: Annotated[
+        Path,
+        typer.Argument(
+            metavar="A", help="The folder of a run, a JSON file of pytest-benchmark, or a log of GradBench."
+        ),
+    ],
     b: Annotated[Path, typer.Argument(metavar="B", help="The one that is judged against A.")],
     fail_above: Annotated[
         float | None, typer.Option(metavar="R", help="Exit 1 if a time is surely above R times that of A.")
@@ -229,11 +234,13 @@ def compare(
 ) -> None:
     """Compare two runs, case by case: what is slower in B, what is faster, and what only looks so.
 
-    A and B are folders of runs, or JSON files that pytest-benchmark saved, in any project. A change is a ratio beyond
-    the noise floor whose 99 % interval does not hold 1; intervals are widened by what differs between the runs, as the
-    machine's kernels and f itself tell. The same code is called different in one case of a hundred at most. Three
-    passes a side are the least that is worth while, five are better on a busy machine. What sets two runs apart for one
-    engine alone nobody can know: measure rivals in one run, [bold]bench --engines reverse,reverse@b[/].
+    A and B are folders of runs, JSON files that pytest-benchmark saved, in any project, or logs of GradBench
+    ([bold].jsonl[/]), of any tool; against a run of the sweep [bold]gradbench[/] every engine stands against a log's
+    tool. A change is a ratio beyond the noise floor whose 99 % interval does not hold 1; intervals are widened by what
+    differs between the runs, as the machine's kernels and f itself tell. The same code is called different in one case
+    of a hundred at most. Three passes a side are the least that is worth while, five are better on a busy machine. What
+    sets two runs apart for one engine alone nobody can know: measure rivals in one run, [bold]bench --engines
+    reverse,reverse@b[/].
     """
     _check_ratio(fail_above)
     failures = _compare(a, b, fail_above, markdown=markdown, absolute=absolute, floor=floor, force=force)

@@ -20,8 +20,10 @@ from ...errors import InputError
 from ..ask.names import AGAIN, MACHINE, VALUES
 from .comparison import Comparison, SelfCheck
 from .intervals import Ratio, interval, paired_ratio
+from .logs import aligned
 from .rule import ENOUGH, LEVEL, Floors, Pairs, contrasts, judge, means, spread
-from .sides import Key, Side, facts_that_differ, few, name_of, read_side
+from .side import Key, Side, few, name_of
+from .sides import facts_that_differ, read_side
 
 NOTABLE = math.log(1.02)  #: common factors from here on are told
 WIDE = 1.5  #: intervals that are so much wider than the passes say are worth a word
@@ -30,7 +32,9 @@ QUANTILE = 0.95  #: of what identical engines differ by, the noise floor
 
 
 def compare(a: Path, b: Path, *, floor: float | None = None, absolute: bool = False, force: bool = False) -> Comparison:
-    """Compare two runs, two JSON files of pytest-benchmark, or one with the other.
+    """Compare two runs, two JSON files of pytest-benchmark, two logs of GradBench, or one with the other.
+
+    A log's tool stands against every engine of a run that was measured on the same problem, in seconds as they are.
 
     Args:
         a: the folder or file that B is held against.
@@ -61,6 +65,8 @@ def compare_sides(left: Side, right: Side, *, floor: float | None = None, absolu
     Raises:
         InputError: both have nothing in common.
     """
+    left, right = aligned(left, right)
+    absolute = absolute or bool(left.tool or right.tool)  # another tool's f says nothing about the machine
     pairs = {key: (left.times[key], right.times[key]) for key in left.times if key in right.times}
     tested = {key: pair for key, pair in pairs.items() if key[0] != MACHINE}
     if not tested:

@@ -55,7 +55,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from .sides import Key, Passes
+from .side import Key, Passes
 
 FAR = 5  #: standard deviations above the median from which on a pass was disturbed
 PRIOR = 3  #: degrees of freedom that the variance of all other measurements lends to each

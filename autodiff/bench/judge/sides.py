@@ -1,15 +1,13 @@
-"""The two sides of a comparison: what was measured, in which passes, on which machine.
+"""Reading the two sides of a comparison: a run's folder, a JSON file of pytest-benchmark, or a log of GradBench.
 
-A side is the folder of a run, or a JSON file of pytest-benchmark, of any project. Files of this package's own
-benchmarks say in their ``extra_info`` which sweep, case and engine was measured, so they match a folder.
+Files of this package's own benchmarks say in their ``extra_info`` which sweep, case and engine was measured, so they
+match a folder.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,58 +19,24 @@ from ..ask.floors import is_floor
 from ..ask.names import MACHINE, MODEL
 from ..records import record as records
 from ..records.folder import Folder, read_environment
+from .logs import is_log, read_log
+from .side import LEAST, MOST, Key, Passes, Side, What, few, name_of
 
-Key = tuple[str, str, str]  #: sweep, case, engine
-Passes = Mapping[int, float]  #: seconds of one call, in the fastest round of each pass, by the pass's number
-LEAST, MOST = 1e-12, 1e9  #: seconds beyond which a time is none
-FEW = 5  #: names that a sentence lists
 REFUSED = ("processor", "cores", "threads", "device", "BLAS kernels")  #: where these differ, times say nothing
+#: operations that logs of GradBench time, too
+KINDS = {"value": "value", "gradient": "derivative", "jacobian": "derivative"}
 OWN_PACKAGE = "autodiff-bench"  #: its version may differ: that is what is compared
 
 
-@dataclass(frozen=True)
-class Side:
-    """One of the two things compared.
-
-    Attributes:
-        path: where it was read from.
-        times: of every measurement.
-        facts: what its times depend on, by name.
-        notes: what was left out.
-    """
-
-    path: Path
-    times: Mapping[Key, Passes]
-    facts: dict[str, str]
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def tested(self) -> list[Key]:
-        """Every measurement but those of the machine itself."""
-        return [key for key in self.times if key[0] != MACHINE]
-
-
-def few(names: Iterable[object]) -> str:
-    """``a, b, c and 4 more``."""
-    known = [str(name) for name in names]
-    more = f" and {len(known) - FEW} more" if len(known) > FEW else ""
-    return ", ".join(known[:FEW]) + more
-
-
-def name_of(key: Key) -> str:
-    """What a person calls a measurement: ``sweep[engine-case]``, or the full name of a foreign benchmark."""
-    sweep, case, engine = key
-    return f"{sweep}[{engine}-{case}]" if engine else case
-
-
 def read_side(path: Path) -> Side:
-    """Read the folder of a run, or a JSON file of pytest-benchmark.
+    """Read the folder of a run, a JSON file of pytest-benchmark, or a log of GradBench.
 
     Raises:
         InputError: it cannot be read, is something else, or holds no measurement.
     """
     try:
-        side = _read_folder(path) if path.is_dir() else _read_json(path)
+        read = _read_folder if path.is_dir() else read_log if is_log(path) else _read_json
+        side = read(path)
     except (OSError, ValueError) as error:  # a path with a null character is a ValueError
         if isinstance(error, InputError):
             raise
@@ -88,13 +52,17 @@ def _read_folder(path: Path) -> Side:
         raise InputError(f"{path} holds no run: there is no {folder.records.name} in it")
     found, problems = records.read(folder.records)
     times: dict[Key, dict[int, float]] = defaultdict(dict)
+    what: dict[Key, What] = {}
     for record in found:
         if record.status != "ok" or record.min_s is None or is_floor(record.case):  # no case for a mean over cases
             continue
         if record.sweep == MACHINE and not records.is_kernel(record):
             continue
         if LEAST <= record.min_s <= MOST:
-            times[record.sweep, record.case, record.engine][record.number] = record.min_s
+            key = record.sweep, record.case, record.engine
+            times[key][record.number] = record.min_s
+            if record.operation in KINDS:
+                what[key] = record.problem, frozenset(record.keywords.items()), KINDS[record.operation]
         else:
             problems.append(
                 f"{name_of(record.key[:3])} in pass {record.number} is left out: {record.min_s} s is no time"
@@ -109,7 +77,7 @@ def _read_folder(path: Path) -> Side:
         notes.append(f"{path}: {tame(noise)}")
     if environment.get("resumed"):
         notes.append(f"{path} was resumed under other settings; only its first are compared")
-    return Side(path, dict(times), facts, notes)
+    return Side(path, dict(times), facts, notes, what)
 
 
 def _facts(environment: dict[str, Any]) -> dict[str, str]:

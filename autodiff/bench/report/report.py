@@ -17,7 +17,7 @@ from ..ask.tasks import asked
 from ..judge.compare import self_check
 from ..judge.noise import verdict
 from ..judge.results import Results
-from ..judge.sides import few
+from ..judge.side import few
 from ..records import record as records
 from ..records.folder import Folder, read_environment
 from ..records.record import Record

@@ -30,7 +30,8 @@ def solved(x: Array, steps: int) -> list[Any]:
     return [RungeKutta(Function(slope, x.size, (x,)), steps, END / steps)]
 
 
-def _last(y: Any) -> Any:
+def last_component(y: Any) -> Any:
+    """y_n of y (n,), (1,)."""
     return y[-1:]
 
 
@@ -38,7 +39,7 @@ def _made(given: Any, last: bool) -> tuple[Network, Array]:
     x, steps = floats(given, "x", None), integer(given, "s")
     if not x.size:
         raise InputError("x is empty; expected at least one coefficient")
-    layers = [*solved(x, steps), *([Function(_last, x.size)] if last else [])]
+    layers = [*solved(x, steps), *([Function(last_component, x.size)] if last else [])]
     return Network(layers, name="ode"), np.zeros(x.size)
 
 
