@@ -15,6 +15,7 @@ from ..judge.results import Results, typed
 from .section import Section, engines_of
 
 FEW = 6  #: engines whose times stand in the report; beyond, they are in the CSV file alone
+WIDE = 6  #: keywords that differ over a sweep, beyond which a case is told by its name
 SUFFIXES = ("_s", "_low_s", "_high_s")
 INTERVALS = ("median_s", "ci_low_s", "ci_high_s")
 
@@ -23,7 +24,8 @@ def won(results: Results, sweep: Sweep) -> pd.DataFrame:
     """The table of a sweep: the columns of :data:`~autodiff.bench.judge.columns.WON`, keywords, times per engine."""
     rows = []
     for case, own in results.measured(sweep.name).groupby("case", sort=False):
-        ranked = own.sort_values("median_s", kind="stable")
+        itself = own["chosen"].isin(set(own["engine"]))  # an engine that chooses is the one that it took
+        ranked = own[~itself].sort_values("median_s", kind="stable")
         best = ranked.iloc[0]
         row = {name: best[name] for name in ("sweep", "case", "problem", "operation", "wrt")}
         row |= {name: best[name] for name in map(str, own) if name.startswith(KEY)}
@@ -80,7 +82,8 @@ def _swept(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
     names = ["problem", *(name for name in map(str, table) if name.startswith(KEY)), "operation", "wrt"]
     shown = pd.DataFrame(index=table.index)
     needless: list[str] = []
-    for name in (name for name in names if table[name].nunique(dropna=False) > 1):
+    differing = [name for name in names if table[name].nunique(dropna=False) > 1]
+    for name in differing if len(differing) <= WIDE else ():
         label = name.removeprefix(KEY)
         if len(shown.columns) and not shown.drop(columns=needless).duplicated().any():
             needless.append(label)
