@@ -22,14 +22,15 @@ Table = npt.NDArray[Any]
 def bracket(problem: ChainProblem, memory_limit: int | None = None, matrix_free: bool = True) -> Plan:
     """The plan of least cost that has the whole product ``F_q ... F_1`` as a dense (m, n) matrix.
 
-    With ``c[i,j]`` the least cost of having the product of factors i to j, M the limit (None: no limit), n, m, t, a, e
-    the factors' sizes, costs of a tangent and of a cotangent, and tapes::
+    With ``c[i,j]`` the least cost of having the product of factors i to j, M the limit (None: no limit), n, m, e the
+    factors' sizes and tapes, t(s) and a(s) their costs of s tangents and of s cotangents, ``s t`` and ``s a``, or less
+    where a factor has a narrower product inside::
 
-        c[j,j] = min( n_j t_j,  m_j a_j if e_j <= M,  dense_cost_j if there is one )
+        c[j,j] = min( t_j(n_j),  a_j(m_j) if e_j <= M,  dense_cost_j if there is one )
         c[i,j] = min over i <= k < j of
             multiplication       c[k+1,j] + c[i,k] + m_j m_k n_i
-            tangent elimination  c[i,k]   + n_i (t_{k+1} + ... + t_j)                             if matrix_free
-            adjoint elimination  c[k+1,j] + m_j (a_i + ... + a_k)      if e_i + ... + e_k <= M    if matrix_free
+            tangent elimination  c[i,k]   + t_{k+1}(n_i) + ... + t_j(n_i)                         if matrix_free
+            adjoint elimination  c[k+1,j] + a_i(m_j) + ... + a_k(m_j)  if e_i + ... + e_k <= M    if matrix_free
 
     The homogeneous tangent and adjoint plans are among them: tangent eliminations after F_1, adjoint ones before F_q,
     where the first factor is taken as cheaply as it can be had. The limit bounds each adjoint operation by itself, as
@@ -56,23 +57,29 @@ def bracket(problem: ChainProblem, memory_limit: int | None = None, matrix_free:
 
 def _leaf(index: int, factor: Factor, limit: int | None) -> Step:
     """The cheapest way to have one factor as a matrix."""
-    ways: list[tuple[Kind, int]] = [("tangents", factor.n * factor.tangent_cost)]
+    ways: list[tuple[Kind, int]] = [("tangents", factor.pushed(factor.n))]
     if limit is None or factor.memory <= limit:
-        ways.append(("cotangents", factor.m * factor.adjoint_cost))
-    if factor.dense_cost is not None:
-        ways.insert(0, ("dense", factor.dense_cost))
+        ways.append(("cotangents", factor.pulled(factor.m)))
+    known = factor.inner_dense_cost if factor.dense_inside else factor.dense_cost
+    if known is not None:
+        ways.insert(0, ("dense", known))
     kind, cost = min(ways, key=lambda way: way[1])
     return Step(kind, index, index, None, cost)
 
 
 @dataclass(frozen=True, slots=True)
 class _Chain:
-    """The problem as arrays: sizes (q,), and sums (q+1,) of which ``[j+1] - [i]`` is the total of factors i to j."""
+    """The problem as arrays: sizes (q,), and sums of which ``[..., j+1] - [..., i]`` is the total of factors i to j.
+
+    Those of tangents and cotangents, (q, q+1), have a row for every factor: of n_i tangents, of m_j cotangents; or one
+    row (1, q+1) of one seed where all costs are in proportion to their number, which then is multiplied.
+    """
 
     n: Table
     m: Table
     tangent: Table
     adjoint: Table
+    proportional: bool
     tape: Table | None  # None where no adjoint operation can exceed the limit
     limit: int
     forbidden: int  # more than any candidate
@@ -80,6 +87,7 @@ class _Chain:
     @classmethod
     def of(cls, problem: ChainProblem, limit: int | None) -> _Chain:
         n, m = [f.n for f in problem.factors], [f.m for f in problem.factors]
+        proportional = all(f.inner_cost is None for f in problem.factors)
         tangent = [0, *accumulate(f.tangent_cost for f in problem.factors)]
         adjoint = [0, *accumulate(f.adjoint_cost for f in problem.factors)]
         tape = [0, *accumulate(f.memory for f in problem.factors)]
@@ -89,9 +97,13 @@ class _Chain:
         forbidden = 2 * dearest + max(product, max(n) * tangent[-1], max(m) * adjoint[-1]) + 1
         fits = max(forbidden, tape[-1] if limited else 0) < INT64_SAFE
         dtype = np.int64 if fits else object
-        made = [np.array(values, dtype) for values in (n, m, tangent, adjoint)]
+        sums = [[tangent], [adjoint]]
+        if not proportional:
+            sums = [[[0, *accumulate(f.pushed(k) for f in problem.factors)] for k in n],
+                    [[0, *accumulate(f.pulled(k) for f in problem.factors)] for k in m]]  # fmt: skip
+        made = [np.array(values, dtype) for values in (n, m, *sums)]
         tapes = np.array(tape, dtype) if limited else None
-        return cls(made[0], made[1], made[2], made[3], tapes, limit or 0, forbidden)
+        return cls(made[0], made[1], made[2], made[3], proportional, tapes, limit or 0, forbidden)
 
     def candidates(self, d: int, right: Table, left: Table, matrix_free: bool) -> Iterator[tuple[int, Table]]:
         """The cost of sub-chains i..i+d by each kind of operation, (q-d, d): row i, split k = i + column.
@@ -99,22 +111,39 @@ class _Chain:
         ``right`` and ``left`` (q-d, d) hold c[i,k] and c[k+1,i+d].
         """
         rows = len(right)
-        n, m = self.n[:rows, None], self.m[d:, None]
         if matrix_free:
-            cost = self.tangent[d + 1 :, None] - _windows(self.tangent[1:], rows, d)
-            cost *= n
+            cost = self._pushed(rows, d)
             cost += right
             yield 0, cost
-            cost = _windows(self.adjoint[1:], rows, d) - self.adjoint[:rows, None]
-            cost *= m
+            cost = self._pulled(rows, d)
             cost += left
             if self.tape is not None:
                 cost[_windows(self.tape[1:], rows, d) - self.tape[:rows, None] > self.limit] = self.forbidden
             yield 1, cost
-        cost = _windows(self.m, rows, d) * (m * n)
+        cost = _windows(self.m, rows, d) * (self.m[d:, None] * self.n[:rows, None])
         cost += right
         cost += left
         yield 2, cost
+
+    def _pushed(self, rows: int, d: int) -> Table:
+        """What n_i tangents take through factors k+1 to i+d."""
+        if self.proportional:
+            cost: Table = self.tangent[0, d + 1 :, None] - _windows(self.tangent[0, 1:], rows, d)
+            cost *= self.n[:rows, None]
+            return cost
+        i = np.arange(rows)[:, None]
+        found: Table = self.tangent[i, i + d + 1] - self.tangent[i, i + 1 + np.arange(d)]
+        return found
+
+    def _pulled(self, rows: int, d: int) -> Table:
+        """What m_(i+d) cotangents take through factors i to k."""
+        if self.proportional:
+            cost: Table = _windows(self.adjoint[0, 1:], rows, d) - self.adjoint[0, :rows, None]
+            cost *= self.m[d:, None]
+            return cost
+        i = np.arange(rows)[:, None]
+        found: Table = self.adjoint[i + d, i + 1 + np.arange(d)] - self.adjoint[i + d, i]
+        return found
 
 
 def _windows(values: Table, rows: int, d: int) -> Table:
@@ -146,16 +175,15 @@ def _choices(chain: _Chain, leaves: list[int], matrix_free: bool) -> tuple[Table
 def _tree(problem: ChainProblem, leaves: list[Step], kinds: Table, splits: Table) -> Step:
     """The operations of the optimum, linked; without recursion, as a chain of q factors may give a tree q deep."""
     done: dict[tuple[int, int], Step] = {(leaf.first, leaf.last): leaf for leaf in leaves}
-    tangent = [0, *accumulate(f.tangent_cost for f in problem.factors)]
-    adjoint = [0, *accumulate(f.adjoint_cost for f in problem.factors)]
+    factors = problem.factors
     for i, j in reversed(_operations(len(leaves), kinds, splits)):
         kind, k = KINDS[kinds[i, j - i]], int(splits[i, j - i])
         n, m = problem.factors[i].n, problem.factors[j].m
         right, left = done.get((i, k)), done.get((k + 1, j))
         if kind == "tangent":
-            done[i, j] = Step(kind, i, j, k, n * (tangent[j + 1] - tangent[k + 1]), right=right)
+            done[i, j] = Step(kind, i, j, k, sum(f.pushed(n) for f in factors[k + 1 : j + 1]), right=right)
         elif kind == "adjoint":
-            done[i, j] = Step(kind, i, j, k, m * (adjoint[k + 1] - adjoint[i]), left=left)
+            done[i, j] = Step(kind, i, j, k, sum(f.pulled(m) for f in factors[i : k + 1]), left=left)
         else:
             done[i, j] = Step(kind, i, j, k, m * problem.factors[k].m * n, right=right, left=left)
     return done[0, len(leaves) - 1]

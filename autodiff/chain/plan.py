@@ -95,6 +95,21 @@ class Plan:
         """The operations in an order in which they can be run: parts before the whole, the input side first."""
         return list(self._steps)
 
+    def inside(self) -> list[int]:
+        """The factors that an operation goes through by their narrower product inside, from 0."""
+        found, factors = set(), self.problem.factors
+        for step in self._steps:
+            n, m = factors[step.first].n, factors[step.last].m
+            if step.kind in ("tangent", "tangents"):
+                first = step.last if step.split is None else step.split + 1
+                found |= {i for i in range(first, step.last + 1) if factors[i].inside(tangents=n)}
+            elif step.kind == "dense":
+                found |= {step.last} if factors[step.last].dense_inside else set()
+            elif step.kind in ("adjoint", "cotangents"):
+                last = step.last if step.split is None else step.split
+                found |= {i for i in range(step.first, last + 1) if factors[i].inside(cotangents=m)}
+        return sorted(found)
+
     def bracketing(self) -> str:
         """The product with its brackets, as it is written: ``((F6 F5) F4) (F3 (F2 F1))``, F1 at the input side."""
         return _written(self.root, shorten=False)
@@ -105,6 +120,7 @@ class Plan:
             for number, step in enumerate(self._steps, start=1)
         ]
         reverse = "over the memory limit" if self.reverse_cost is None else f"{self.reverse_cost:,}"
+        rows += [("", "by its narrower product inside", _span(i, i), "", "") for i in self.inside()]
         total = f"total {self.cost:,}; forward {self.forward_cost:,}, reverse {reverse}; gain {_figure(self.gain)}"
         return "\n".join([_written(self.root, len(self.problem) > WRITTEN_OUT), *_aligned(rows, "rllrr"), total])
 

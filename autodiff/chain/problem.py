@@ -13,7 +13,8 @@ import numpy as np
 from ..errors import InputError
 
 REQUIRED = ("n", "m", "tangent_cost", "adjoint_cost")
-OPTIONAL = ("memory", "dense_cost")
+INNER = ("inner_cost", "inner_tangent_cost", "inner_adjoint_cost", "inner_dense_cost")
+OPTIONAL = ("memory", "dense_cost", *INNER)
 SHOWN = 40  #: characters of a wrong line that a message repeats
 
 
@@ -36,9 +37,13 @@ class Factor:
         memory: tape that an adjoint operation through F needs, in bytes or any one unit of the whole chain.
         dense_cost: work after which F is there as an (m, n) matrix, where that is cheaper than accumulating it: 0 for
             a matrix that exists. None: F is accumulated, by n tangents or m cotangents.
+        inner_cost: work after which F is there as a product of its own that is narrower inside, where it is such.
+        inner_tangent_cost, inner_adjoint_cost: work of one tangent, and of one cotangent, through that product.
+        inner_dense_cost: work after which F is there as a matrix by way of it, ``inner_cost`` included.
 
     Raises:
-        InputError: a value that is no whole number, or too small: 1 for sizes and costs, 0 for memory and dense_cost.
+        InputError: a value that is no whole number, or too small: 1 for sizes and costs, 0 for memory and dense_cost;
+            some of the inner costs without the others.
     """
 
     n: int
@@ -47,6 +52,10 @@ class Factor:
     adjoint_cost: int
     memory: int = 0
     dense_cost: int | None = None
+    inner_cost: int | None = None
+    inner_tangent_cost: int | None = None
+    inner_adjoint_cost: int | None = None
+    inner_dense_cost: int | None = None
 
     def __post_init__(self) -> None:
         for name in REQUIRED:
@@ -54,6 +63,37 @@ class Factor:
         object.__setattr__(self, "memory", whole_number("memory", self.memory, least=0))
         if self.dense_cost is not None:
             object.__setattr__(self, "dense_cost", whole_number("dense_cost", self.dense_cost, least=0))
+        known = [name for name in INNER if getattr(self, name) is not None]
+        if known and len(known) < len(INNER):
+            raise InputError(f"{', '.join(known)} without {', '.join(n for n in INNER if n not in known)}")
+        for name in known:
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), least=0))
+
+    def pushed(self, tangents: int) -> int:
+        """Work of so many tangents: the lesser of both ways."""
+        through = tangents * self.tangent_cost
+        if self.inner_cost is None or self.inner_tangent_cost is None:
+            return through
+        return min(through, self.inner_cost + tangents * self.inner_tangent_cost)
+
+    def pulled(self, cotangents: int) -> int:
+        """Work of so many cotangents: the lesser of both ways."""
+        through = cotangents * self.adjoint_cost
+        if self.inner_cost is None or self.inner_adjoint_cost is None:
+            return through
+        return min(through, self.inner_cost + cotangents * self.inner_adjoint_cost)
+
+    @property
+    def dense_inside(self) -> bool:
+        """Whether its being a matrix takes less by the inner product."""
+        known = self.inner_dense_cost
+        return known is not None and (self.dense_cost is None or known < self.dense_cost)
+
+    def inside(self, tangents: int = 0, cotangents: int = 0) -> bool:
+        """Whether so many seeds are to take the inner product."""
+        if tangents:
+            return self.pushed(tangents) < tangents * self.tangent_cost
+        return self.pulled(cotangents) < cotangents * self.adjoint_cost
 
 
 @dataclass(frozen=True, slots=True, init=False)

@@ -5,17 +5,20 @@ Source: Naumann, Matrix-Free Jacobian Chaining, arXiv 2406.11862.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..chain import Plan, Step, bracket
 from ..linear.assemble import as_matrix
 from ..linear.linearize import Linear
+from ..linear.maps import Product
 from ..linear.terms import Terms
 from ..network import Network
 from ..program.value import Value
 from .base import Prepared
-from .costs import chain_problem
+from .branched import Branched, derivative
+from .costs import LayerCost, chain_problem
 from .explicit import ExplicitForward, ExplicitReverse, matrix_map
 from .running import ProgramEngine
 from .writer import Writer, identity
@@ -27,25 +30,52 @@ def turned(terms: Terms) -> Terms:
 
 
 class _Bracketing:
-    """The steps of a plan, each written when it comes; f is evaluated as far as they need it."""
+    """The steps of a plan, each written when it comes; f is evaluated as far as they need it.
 
-    def __init__(self, w: Writer, matrices: bool) -> None:
-        self.w, self.matrices = w, matrices
+    Args:
+        w: the writer.
+        plan: of the chain.
+        matrices: every factor is made a dense matrix first.
+        costs: of the layers, which say what is inside of them.
+        maps: their derivatives, if these are there already.
+    """
+
+    def __init__(
+        self,
+        w: Writer,
+        plan: Plan,
+        matrices: bool = False,
+        costs: Sequence[LayerCost] = (),
+        maps: Sequence[Linear | Branched] = (),
+    ) -> None:
+        self.w, self.plan, self.matrices, self.costs = w, plan, matrices, costs
         self.x: Value = w.x
-        self.maps: list[Linear] = []
+        self.maps = list(maps)
+        self.inside = plan.inside()
 
-    def map(self, number: int) -> Linear:
+    def map(self, number: int) -> Linear | Branched:
         while len(self.maps) <= number:
-            self.x, J = self.w.linearize(len(self.maps), self.x)
+            k = len(self.maps)
+            inner = self.costs[k].inner if self.costs and k in self.inside else None
+            layer, params = self.w.network.layers[k], self.w.layer_params(k)
+            self.x, J = derivative(self.w.b, layer, k, self.x, params, inner, self.multiplied)
             self.maps.append(J)
         return self.maps[number]
 
-    def write(self, plan: Plan) -> Terms:
+    def multiplied(self, plan: Plan, maps: Sequence[Any]) -> Product:
+        """Some derivatives multiplied out, as a map."""
+        b = self.w.b
+        before, layer = b.seeds_lead, b.layer
+        made = matrix_map(b, _Bracketing(self.w, plan, maps=maps).write())
+        b.seeds_lead, b.layer = before, layer
+        return made
+
+    def write(self) -> Terms:
         made: dict[int, Terms] = {}
-        for step in plan.steps():
+        for step in self.plan.steps():
             self.map(step.last)
             made[id(step)] = self.step(step, made)
-        return made[id(plan.root)]
+        return made[id(self.plan.root)]
 
     def step(self, step: Step, made: dict[int, Terms]) -> Terms:
         """What a step gives, as columns: its seeds are the inputs of its first factor."""
@@ -77,10 +107,17 @@ class _Bracketing:
         return turned(U)
 
 
-def write_plan(w: Writer, plan: Plan, matrices: bool = False) -> None:
-    """A bracketing, step by step; ``matrices`` makes every factor a dense matrix first."""
-    writing = _Bracketing(w, matrices)
-    J = writing.write(plan)
+def write_plan(w: Writer, plan: Plan, matrices: bool = False, costs: Sequence[LayerCost] = ()) -> None:
+    """A bracketing, step by step.
+
+    Args:
+        w: the writer.
+        plan: of the layers' derivatives.
+        matrices: make every factor a dense matrix first.
+        costs: of the layers, by which the plan was made: blocks whose branches it goes through inside are taken so.
+    """
+    writing = _Bracketing(w, plan, matrices, costs)
+    J = writing.write()
     writing.map(w.depth - 1)
     w.keep(writing.x)
     w.columns(J)

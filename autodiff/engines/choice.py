@@ -19,6 +19,7 @@ WORTH = 0.95  #: of the time of forward or reverse that a bracketing must be pre
 #: inputs to one output from which nothing is compared with reverse, which costs a few evaluations of f; Griewank
 #: & Walther, Evaluating Derivatives (2nd ed., 2008), section 4.6. Counting the others takes longer than all the rest.
 SURELY = 64
+CALLS = 8  #: of a block's inner product, about
 CLOSE = 1.2  #: times the least estimate within which an order is written out and counted exactly
 
 Write = Callable[[Writer], None]
@@ -52,7 +53,7 @@ class Choice:
             self._estimates = {"forward": _forward_work(network, costs), "reverse": _reverse_work(network, costs)}
             plan = bracket(chain_problem(network, costs))
             if plan.gain * WORTH >= 1:  # else by its counts it is no better than one of the two
-                self._writes["mixed"] = lambda w: write_plan(w, plan)
+                self._writes["mixed"] = lambda w: write_plan(w, plan, costs=costs)
                 self._estimates["mixed"] = _plan_work(plan, costs)
 
     def program(self, name: str) -> Program:
@@ -114,11 +115,16 @@ def _plan_work(plan: Plan, costs: list[LayerCost]) -> Work:
     for step in plan.steps():
         n, m = factors[step.first].n, factors[step.last].m
         if step.split is None:
-            total += costs[step.last].dense
+            inside = factors[step.last].dense_inside
+            total += Work(fma=step.cost, calls=CALLS) if inside else costs[step.last].dense
         elif step.kind == "tangent":
-            total += sum((costs[i].pushed(n) for i in range(step.split + 1, step.last + 1)), NOTHING)
+            passed = range(step.split + 1, step.last + 1)
+            ways = [(costs[i].pushed(n), factors[i].pushed(n), factors[i].inside(tangents=n)) for i in passed]
+            total += sum((Work(fma=cost, calls=CALLS) if own else work for work, cost, own in ways), NOTHING)
         elif step.kind == "adjoint":
-            total += sum((costs[i].pulled(m) for i in range(step.first, step.split + 1)), NOTHING)
+            passed = range(step.first, step.split + 1)
+            ways = [(costs[i].pulled(m), factors[i].pulled(m), factors[i].inside(cotangents=m)) for i in passed]
+            total += sum((Work(fma=cost, calls=CALLS) if own else work for work, cost, own in ways), NOTHING)
         else:
             inner = factors[step.split].m
             total += Work(fma=step.cost, elements=m * inner + n * inner + m * n, calls=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..program.builder import Builder
 from ..program.count import Work
 from ..program.instructions import Code
 from ..program.program import code_work
+from .branched import Inner
 from .writer import Writer, identity
 
 FEW, MORE = 2, 4  #: seeds at which a cost is counted; in between and beyond it is a straight line
@@ -29,6 +31,7 @@ class LayerCost:
         push, pull: of ``f'(x) V`` and ``U f'(x)`` for dense seeds, at ``FEW`` of them and for one more.
         dense: of f'(x) as a matrix.
         kept: bytes that a pull reads of what the value left.
+        inner: of a block whose branches are worth multiplying out, how.
     """
 
     value: Work
@@ -36,6 +39,7 @@ class LayerCost:
     pull: tuple[Work, Work]
     dense: Work
     kept: int
+    inner: Inner | None = None
 
     def pushed(self, k: int) -> Work:
         """The work of k tangents."""
@@ -106,7 +110,14 @@ def _counted(network: Network, number: int, value: Work) -> LayerCost:
     (push_few, _), (push_more, _) = cost(push(FEW)), cost(push(MORE))
     (pull_few, kept), (pull_more, _) = cost(pull(FEW)), cost(pull(MORE))
     push_line, pull_line = (push_few, _slope(push_few, push_more)), (pull_few, _slope(pull_few, pull_more))
-    return LayerCost(value, push_line, pull_line, dense, kept)
+    return LayerCost(value, push_line, pull_line, dense, kept, Inner.of(layer, _branch))
+
+
+def _branch(layers: Sequence[Layer]) -> tuple[ChainProblem, tuple[Inner | None, ...]]:
+    """The chain of a branch, and what its layers are inside."""
+    network = Network(layers)
+    costs = layer_costs(network)
+    return chain_problem(network, costs), tuple(one.inner for one in costs)
 
 
 def _settle(w: Writer, terms: Terms) -> None:
@@ -138,5 +149,7 @@ def chain_problem(network: Network, costs: list[LayerCost] | None = None) -> Cha
     factors = []
     for layer, cost in zip(network.layers, costs or layer_costs(network), strict=True):
         tangent, cotangent = (max(one.fma + one.elementwise, 1) for one in (cost.push[1], cost.pull[1]))
-        factors.append(Factor(layer.n, layer.m, tangent, cotangent, cost.kept, cost.dense.fma + cost.dense.elementwise))
+        dense, inner = cost.dense.fma + cost.dense.elementwise, cost.inner
+        own = () if inner is None else (inner.cost, inner.tangent, inner.adjoint, inner.dense)
+        factors.append(Factor(layer.n, layer.m, tangent, cotangent, cost.kept, dense, *own))
     return ChainProblem(factors)

@@ -18,7 +18,7 @@ from ..network import Network
 from .base import Prepared
 from .bracketed import write_plan
 from .choice import Choice, Write
-from .costs import chain_problem
+from .costs import chain_problem, layer_costs
 from .forward import Forward
 from .running import ProgramEngine, ProgramRun
 from .writer import Writer
@@ -78,12 +78,13 @@ class Mixed(ProgramEngine):
         """The fastest run that keeps the limit: what there is, tighter brackets, then fewer tangents at a time."""
         candidates = list(candidates)
         if wrt == "input" and operation == "jacobian":
-            problem = chain_problem(network)
+            costs = layer_costs(network)
+            problem = chain_problem(network, costs)
             tape = sum(factor.memory for factor in problem.factors)
             while tape:
                 tape //= 2
                 plan = bracket(problem, memory_limit=tape)
-                candidates.append(run(partial(write_plan, plan=plan)))
+                candidates.append(run(partial(write_plan, plan=plan, costs=costs)))
         if operation == "jacobian":
             chunk = network.variables(wrt)
             while chunk > 1 and needed(candidates[-1]) > memory:

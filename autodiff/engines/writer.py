@@ -78,9 +78,11 @@ class Writer:
 
     def linearize(self, number: int, x: Value) -> tuple[Value, Linear]:
         """Layer ``number`` at x: its value, and its derivative."""
-        layer = self.network.layers[number]
-        params = [self.b.fixed(array, self.network.params) for array in layer.params]
-        return linearize(self.b, layer, number, x, params)
+        return linearize(self.b, self.network.layers[number], number, x, self.layer_params(number))
+
+    def layer_params(self, number: int) -> list[Value]:
+        """The parameters of a layer, as they are when the program runs."""
+        return [self.b.fixed(array, self.network.params) for array in self.network.layers[number].params]
 
     def linear_maps(self) -> tuple[Value, list[Linear]]:
         """The value, and all layers' derivatives."""

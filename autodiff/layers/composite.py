@@ -24,6 +24,7 @@ class Composite(Layer):
 
     Attributes:
         branches: the chains, sized once the inputs are known.
+        places: which of the parameters every layer has, branch by branch.
     """
 
     def __init__(self, branches: Iterable[Branch], shape: object | None = None) -> None:
@@ -37,7 +38,7 @@ class Composite(Layer):
         self.n = self.m = 0
         self._shape: Shape = ()
         self._out: Shape = ()
-        self._places: list[tuple[int, ...]] = []
+        self.places: list[tuple[int, ...]] = []
         if shape is not None:
             sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
             self._settle(tuple(as_size(size, f"the shape of {self.kind}") for size in sizes))
@@ -81,12 +82,12 @@ class Composite(Layer):
         self._out = self.joined_shape(outs)
         self.m = math.prod(self._out)
         layers = [layer for branch in made for layer in branch]
-        arrays, self._places = distinct(layers)
+        arrays, self.places = distinct(layers)
         self.params, self.batched = tuple(arrays), all(layer.batched for layer in layers)
 
     def with_params(self, params: tuple[Array, ...]) -> Self:
         made = super().with_params(params)
-        places = iter(self._places)
+        places = iter(self.places)
         made.branches = [
             [layer.with_params(tuple(params[i] for i in next(places))) for layer in branch]  # type: ignore[union-attr]
             for branch in self.branches
@@ -106,7 +107,7 @@ class Composite(Layer):
         raise NotImplementedError
 
     def function(self, x: Any, params: Any, xp: Any = np) -> Any:
-        places, results = iter(self._places), []
+        places, results = iter(self.places), []
         for branch in self.branches:
             y = x
             for layer in branch:

@@ -71,7 +71,7 @@ class RungeKuttaStep(Composite):
         return _combined(x, weights, slopes, self.h)
 
     def _field(self, x: Any, params: Any, xp: Any) -> Any:
-        for layer, own in zip(self.branches[0], self._places, strict=True):
+        for layer, own in zip(self.branches[0], self.places, strict=True):
             assert isinstance(layer, Layer)
             x = layer.function(x, tuple(params[i] for i in own), xp)
         return x

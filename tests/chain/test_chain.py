@@ -383,8 +383,9 @@ def test_files_are_told_apart_by_their_first_character(tmp_path):
 
 
 def test_numpy_integers_become_exact_ones():
-    factor = Factor(np.int32(2), np.int64(3), np.uint8(4), np.int16(5), np.int64(0), np.int64(7))
-    assert factor == Factor(2, 3, 4, 5, 0, 7)
+    inner = np.int64(8), np.int32(9), np.int16(10), np.int8(11)
+    factor = Factor(np.int32(2), np.int64(3), np.uint8(4), np.int16(5), np.int64(0), np.int64(7), *inner)
+    assert factor == Factor(2, 3, 4, 5, 0, 7, 8, 9, 10, 11)
     assert all(type(getattr(factor, name)) is int for name in Factor.__slots__)
 
 
@@ -499,3 +500,34 @@ def test_missing_files_are_refused(tmp_path):
 def test_limits_are_whole_numbers(limit):
     with pytest.raises(InputError, match="memory_limit must be a whole number of at least 0, got"):
         bracket(AUTOENCODER, limit)
+
+
+def test_a_narrower_product_inside_is_taken_where_it_takes_less():
+    """Two tangents go through the factor, many through the product inside; each side of a chain may choose."""
+    wide = Factor(16, 16, 256, 256, inner_cost=64, inner_tangent_cost=32, inner_adjoint_cost=32, inner_dense_cost=320)
+    assert [wide.pushed(k) for k in (0, 1, 16)] == [0, 96, 576]
+    few, many = (bracket(ChainProblem([Factor(n, 16, 1, 1, 0, 0), wide, Factor(16, 99, 1600, 1600)])) for n in (1, 16))
+    assert few.cost == 96 + 1600
+    assert many.cost == 320 + 16 + 16 * 1600  # as a matrix, through which the first factor is pulled
+    assert (few.inside(), many.inside()) == ([1], [1])
+    assert bracket(ChainProblem([wide])).cost == 320
+    dear = Factor(16, 16, 40, 40, inner_cost=64, inner_tangent_cost=32, inner_adjoint_cost=32, inner_dense_cost=320)
+    assert bracket(ChainProblem([Factor(1, 16, 1, 1, 0, 0), dear])).inside() == []
+
+
+@given(data=st.data())
+def test_costs_that_are_not_in_proportion_agree_with_those_that_are(data):
+    """A product inside that takes as much as the way through changes no cost."""
+    sizes = data.draw(st.lists(st.integers(1, 6), min_size=2, max_size=6))
+    costs = [data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9))) for _ in sizes[1:]]
+    plain = [Factor(n, m, *pair) for n, m, pair in zip(sizes, sizes[1:], costs, strict=False)]
+    made = [
+        Factor(f.n, f.m, f.tangent_cost, f.adjoint_cost, 0, None, 0, f.tangent_cost, f.adjoint_cost, 10**6)
+        for f in plain
+    ]
+    assert bracket(ChainProblem(made)).cost == min(bracket(ChainProblem(plain)).cost, 10**6)
+
+
+def test_inner_costs_come_together():
+    with pytest.raises(InputError, match="inner_cost without inner_tangent_cost"):
+        Factor(1, 1, 1, 1, inner_cost=3)
