@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pandas as pd
@@ -18,8 +17,8 @@ from ..pairs import pairs
 from .style import COLOURS, GREY, words
 
 EDGE = 1.6  #: room beside the outermost marks, a factor
-NEAR = 0.13, 0.4  #: decades upwards and across within which two numbers would cover each other
-STEP = 13  #: points from one number to the next beside it
+BESIDE, GAP = 7.0, 9.5  #: points from a mark to its number, and from one number to the next above it
+WIDTH = 16.0  #: points across within which numbers would cover each other
 
 
 def draw_landscape(figure: Figure, results: Results, sweep: Sweep) -> None:
@@ -36,10 +35,11 @@ def draw_landscape(figure: Figure, results: Results, sweep: Sweep) -> None:
     for k, pair in enumerate(drawn):
         axes = figure.add_subplot(grid[k], sharey=panels[0] if panels else None)
         panels.append(axes)
-        _draw_panel(axes, table[table["first"] == pair[0]], numbers)
+        _draw_panel(axes, table[table["first"] == pair[0]])
         axes.set_title("compiled" if pair[0].startswith(COMPILED) else "NumPy")
         axes.set_xlim(table["across"].min() / EDGE, table["across"].max() * EDGE**2)
         axes.set_ylim(table["ratio"].min() / EDGE**2, table["ratio"].max() * EDGE**2)
+        _number(figure, axes, table[table["first"] == pair[0]], numbers)
     panels[0].set_ylabel("forward / reverse, time")
     inside: dict[str, Any] = {"transform": panels[0].transAxes, "fontweight": "bold"}
     panels[0].text(0.02, 0.98, "reverse wins", va="top", color=COLOURS["reverse"], **inside)
@@ -48,7 +48,7 @@ def draw_landscape(figure: Figure, results: Results, sweep: Sweep) -> None:
     figure.suptitle(words(sweep.heading), fontsize=12, x=0.01, ha="left", fontweight="bold")
 
 
-def _draw_panel(axes: Axes, own: pd.DataFrame, numbers: dict[str, int]) -> None:
+def _draw_panel(axes: Axes, own: pd.DataFrame) -> None:
     axes.axhline(1.0, color="black", linewidth=0.8)
     ends = [own["across"].min() / EDGE, own["across"].max() * EDGE]
     axes.plot(ends, ends, color=GREY, linestyle=":", linewidth=1.2, label="forward / reverse = n / m")
@@ -63,16 +63,36 @@ def _draw_panel(axes: Axes, own: pd.DataFrame, numbers: dict[str, int]) -> None:
     axes.set_xlabel("variables over outputs, n / m")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    placed: list[tuple[float, float]] = []
-    for one in own.sort_values("ratio").to_dict("records"):
-        at = math.log10(one["across"]), math.log10(one["ratio"])
-        beside = sum(abs(at[1] - y) < NEAR[0] and abs(at[0] - x) < NEAR[1] for x, y in placed)
-        placed.append(at)
-        where = (one["across"], one["ratio"])
-        axes.annotate(
-            str(numbers[str(one["case"])]), where, (6 + STEP * beside, 0), textcoords="offset points", va="center",
-            fontsize=8, color=GREY,
-        )  # fmt: skip
+
+
+def _number(figure: Figure, axes: Axes, own: pd.DataFrame, numbers: dict[str, int]) -> None:
+    """Every mark's number beside it; those of marks in one place stand above each other, with lines to their marks."""
+    figure.draw_without_rendering()  # which settles where the panel lies
+    points = axes.transData.transform(own[["across", "ratio"]].to_numpy()) * 72 / figure.dpi
+    line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 3}
+    for group in _touching(points):
+        right, middle = (max(points[k][0] for k in group) + BESIDE, sum(points[k][1] for k in group) / len(group))
+        for k, place in enumerate(group):
+            height = middle + GAP * (k - (len(group) - 1) / 2)
+            one, offset = own.iloc[place], (right - points[place][0], height - points[place][1])
+            axes.annotate(
+                str(numbers[str(one["case"])]), (one["across"], one["ratio"]), offset, textcoords="offset points",
+                va="center", fontsize=8, color=GREY, arrowprops=line if abs(offset[1]) > GAP / 2 else None,
+            )  # fmt: skip
+
+
+def _touching(points: Any) -> list[list[int]]:
+    """The marks in groups whose numbers, a gap from one to the next, would touch; each from its lowest."""
+    groups: list[list[int]] = [[k] for k in sorted(range(len(points)), key=lambda k: points[k][1])]
+
+    def touch(one: list[int], other: list[int]) -> bool:
+        (a, b), (c, d) = (points[group].mean(axis=0) for group in (one, other))
+        return bool(abs(a - c) < WIDTH and abs(b - d) < GAP * (len(one) + len(other)) / 2)
+
+    while found := [(i, j) for j in range(len(groups)) for i in range(j) if touch(groups[i], groups[j])]:
+        i, j = found[0]
+        groups[i] = sorted([*groups[i], *groups.pop(j)], key=lambda k: points[k][1])
+    return groups
 
 
 def _draw_key(axes: Axes, table: pd.DataFrame, numbers: dict[str, int], panel: Axes) -> None:
