@@ -22,6 +22,8 @@ ELEMENT_COST = {True: 0.3, False: 1.0}  #: ns of an element of a cheap ufunc, co
 OWN: dict[np.ufunc, Opcode] = {getattr(np, name): cast(Opcode, name) for name in EXACT}
 INSIDE = 3  #: axes that these walk by themselves
 LONG = 512  #: elements of a dense run from which NumPy's loops, with the processor's widest registers, are no slower
+#: positions of an index up to which each is a row of its own, if so many elements stand at each, side by side
+FEW_POSITIONS, MANY_EACH = 128, 64
 LARGE = 1 << 12  #: elements from which it matters in which order the memory is walked
 LINE_COST = 3.0  #: ns of a cache line that comes from the second level or beyond
 PER_LINE, SETS, WAYS = 8, 64, 8  #: elements of a line; of a first-level cache
@@ -93,7 +95,7 @@ class Lowering:
                 name = getattr(getattr(ufunc, "__self__", None), "name", f"layer {instruction.layer}")
                 raise UnsupportedError(f"{name} is a function of Python, which only NumPy's executor can call")
             case "gather" | "scatter" as kind:
-                return [self._indexed(kind, operands[0], operands[-1], instruction.index)]
+                return self._indexed(kind, operands[0], operands[-1], instruction.index)
 
     def _map(self, ufunc: Any, *operands: Operand) -> Row:
         axes, inner = _split(operands, sensitive(ufunc, self.dtype))
@@ -136,13 +138,26 @@ class Lowering:
         strides = (*batch.strides, *(step for one in operands for step in one.strides[-2:]))
         return Row("call", inner_loop(np.matmul, self.dtype), dimensions, strides, operands, tuple(outer))
 
-    def _indexed(self, kind: Literal["gather", "scatter"], given: Operand, out: Operand, index: Any) -> Row:
+    def _indexed(self, kind: Literal["gather", "scatter"], given: Operand, out: Operand, index: Any) -> list[Row]:
         positions = np.ascontiguousarray(index, np.int64)
+        each = given.size // given.shape[-1]
+        if positions.size <= FEW_POSITIONS and each >= MANY_EACH and abs(given.strides[-1]) > 1:
+            places = [int(position) for position in positions]
+            if kind == "gather":
+                return [self._map(np.positive, _at(given, one), _at(out, k)) for k, one in enumerate(places)]
+            return [self._map(np.add, _at(out, one), _at(given, k), _at(out, one)) for k, one in enumerate(places)]
         self.alive.append(positions)
         axes = _merge([_leading(given, 1), _leading(out, 1)])
         outer = tuple(Axis(axis.size, (axis.strides[0], 0, axis.strides[1])) for axis in axes)
         strides = given.strides[-1], 1, out.strides[-1]
-        return Row(kind, (0, 0, 0), (positions.size,), strides, (given, positions.ctypes.data, out), outer)
+        operands = given, positions.ctypes.data, out
+        return [Row(kind, (0, 0, 0), (positions.size,), strides, operands, outer)]
+
+
+def _at(operand: Operand, position: int) -> Operand:
+    """What stands at a position of the last axis."""
+    offset = operand.offset + position * operand.strides[-1]
+    return Operand(operand.buffer, operand.shape[:-1], operand.strides[:-1], offset, operand.step)
 
 
 def _inside(opcode: Opcode, axes: Sequence[Axis], operands: tuple[Operand, ...]) -> Row:
