@@ -102,11 +102,16 @@ def _self_check(folder: Folder) -> Section | None:
 
 def _sections(results: Results, sweeps: list[Sweep], rules: pd.DataFrame) -> list[Section]:
     made: list[Section | None] = [*findings(results, sweeps)]
-    for sweep in (one for one in sweeps if one.kind == "peers"):
+    for sweep in (one for one in sweeps if one.kind == "peers" or _packages(results, one) > 1):
         made += [*standings(results, sweep), floors(results, sweep), above_floors(results, sweep)]
         made.append(preparation(results, sweep))
     made += [rules_of_thumb(rules), prediction(results), steadiness(results), missing(results)]
     return [section for section in made if section is not None and not section.table.empty]
+
+
+def _packages(results: Results, sweep: Sweep) -> int:
+    """How many packages' engines a sweep was measured with."""
+    return int(results.measured(sweep.name)["package"].nunique())
 
 
 LONGEST = 2000  #: characters of a note
