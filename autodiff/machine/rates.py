@@ -46,10 +46,19 @@ def rates_for(executor: str, dtype: DTypeLike) -> Rates:
     return _found(rates_file()).rates.get((executor, np.dtype(dtype).name)) or typical(executor)
 
 
+LONG = 4000  #: instructions
+
+
 def predicted(executor: str, program: Program) -> float:
-    """Seconds that a run of a program should take: by this machine's model, else by its counts and typical rates."""
+    """Seconds that a run of a program should take: by this machine's model, else by its counts and typical rates.
+
+    Of a long program the model's rates alone are asked: telling how long ago everything was used takes longer than
+    writing the program, and what is repeated so often is told well enough by its counts.
+    """
     found = _found(rates_file()).models.get((executor, program.code.dtype.name))
-    return found.predict(program.steps(executor)) if found else typical(executor).predict(program.work)
+    if found is None:
+        return typical(executor).predict(program.work)
+    return found.predict(program.steps(executor)) if len(program) < LONG else found.rates.predict(program.work)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,40 +24,68 @@ class Slot:
 def lay_out(slots: list[Slot]) -> int:
     """Give every slot an offset so that no two that live at the same time overlap; returns the elements needed.
 
-    First fit in the order of birth. That is not always the least possible, which is NP-hard to find, but for the
-    nested lifetimes of a program it rarely wastes anything.
+    Best fit in the order of birth: the smallest gap that is large enough, of equal ones the first. That is not always
+    the least possible, which is NP-hard to find, but for the nested lifetimes of a program it rarely wastes anything.
     """
-    gaps: list[tuple[int, int]] = []  # start and end of free memory below ``total``, in order and apart
+    gaps = _Gaps()
     dying: list[tuple[int, int, int]] = []  # death, start, end
     total = 0
     for slot in sorted(slots, key=lambda one: one.birth):
         while dying and dying[0][0] < slot.birth:
             _, start, end = heapq.heappop(dying)
-            _release(gaps, start, end)
+            gaps.add(start, end)
         size = -(-slot.size // ALIGN) * ALIGN
-        found = next((k for k, (start, end) in enumerate(gaps) if end - start >= size), None)
-        if found is not None:
-            slot.offset, end = gaps[found]
-            gaps[found : found + 1] = [(slot.offset + size, end)] if slot.offset + size < end else []
-        else:
-            if gaps and gaps[-1][1] == total:  # what is free at the end is the beginning
-                slot.offset = gaps.pop()[0]
-            else:
-                slot.offset = total
-            total = slot.offset + size
-        heapq.heappush(dying, (slot.death, slot.offset, slot.offset + size))
+        found = gaps.taken(size)
+        if found is None:
+            found = gaps.ending(total)  # what is free at the end is the beginning
+            total = found + size
+        slot.offset = found
+        heapq.heappush(dying, (slot.death, found, found + size))
     return total
 
 
-def _release(gaps: list[tuple[int, int]], start: int, end: int) -> None:
-    """Memory that is free again, joined with the gaps that it touches."""
-    at = bisect.bisect(gaps, (start, end))
-    if at < len(gaps) and gaps[at][0] == end:
-        end = gaps.pop(at)[1]
-    if at and gaps[at - 1][1] == start:
-        start = gaps.pop(at - 1)[0]
-        at -= 1
-    gaps.insert(at, (start, end))
+class _Gaps:
+    """Free memory, no two pieces of which touch."""
+
+    def __init__(self) -> None:
+        self._by_size: list[tuple[int, int]] = []  # size and start, in order
+        self._ends: dict[int, int] = {}  # by start
+        self._starts: dict[int, int] = {}  # by end
+
+    def add(self, start: int, end: int) -> None:
+        """Memory that is free again, joined with the gaps that it touches."""
+        if end in self._ends:
+            end = self._remove(end)
+        if start in self._starts:
+            start = self._starts[start]
+            self._remove(start)
+        self._ends[start], self._starts[end] = end, start
+        bisect.insort(self._by_size, (end - start, start))
+
+    def taken(self, size: int) -> int | None:
+        """Where so many elements fit, which are free no longer; None if nowhere."""
+        at = bisect.bisect_left(self._by_size, (size, 0))
+        if at == len(self._by_size):
+            return None
+        start = self._by_size[at][1]
+        end = self._remove(start)
+        if start + size < end:
+            self.add(start + size, end)
+        return start
+
+    def ending(self, total: int) -> int:
+        """Where the gap begins that ends at ``total``, which is free no longer; ``total`` if there is none."""
+        start = self._starts.get(total, total)
+        if start < total:
+            self._remove(start)
+        return start
+
+    def _remove(self, start: int) -> int:
+        """Forget the gap that begins there; returns its end."""
+        end = self._ends.pop(start)
+        del self._starts[end]
+        del self._by_size[bisect.bisect_left(self._by_size, (end - start, start))]
+        return end
 
 
 @dataclass(slots=True)
