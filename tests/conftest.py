@@ -7,6 +7,8 @@ import os
 import sys
 import tracemalloc
 
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # tests compile hundreds of functions, and time none
+
 import numpy as np
 import pytest
 from hypothesis import settings

@@ -112,7 +112,7 @@ def det(ell: int = 6, seed: int = 0, dtype: DTypeLike = np.float64) -> Network:
     return _made("det", [expansion(ell)], _numbers(seed, ell * ell), dtype)
 
 
-@family(l=2, c=4)
+@family(l=1, c=2)
 def diagonal_lstm(
     l: int = 2,  # noqa: E741  (GradBench's name)
     c: int = 64,
