@@ -235,12 +235,16 @@ def compare(
     """Compare two runs, case by case: what is slower in B, what is faster, and what only looks so.
 
     A and B are folders of runs, JSON files that pytest-benchmark saved, in any project, or logs of GradBench
-    ([bold].jsonl[/]), of any tool; against a run of the sweep [bold]gradbench[/] every engine stands against a log's
-    tool. A change is a ratio beyond the noise floor whose 99 % interval does not hold 1; intervals are widened by what
-    differs between the runs, as the machine's kernels and f itself tell. The same code is called different in one case
-    of a hundred at most. Three passes a side are the least that is worth while, five are better on a busy machine. What
-    sets two runs apart for one engine alone nobody can know: measure rivals in one run, [bold]bench --engines
-    reverse,reverse@b[/].
+    ([bold].jsonl[/]), of any tool. A change is a ratio beyond the noise floor whose 99 % interval does not hold 1;
+    intervals are widened by what differs between the runs, as the machine's kernels and f itself tell. The same code is
+    called different in one case of a hundred at most. Three passes a side are the least that is worth while, five are
+    better on a busy machine. What sets two runs apart for one engine alone nobody can know: measure rivals in one run,
+    [bold]bench --engines reverse,reverse@b[/].
+
+    Logs match by eval, input and function; against a run of the sweep [bold]gradbench[/] a log's tool stands against
+    every engine, where sizes are the same. Answers that were not valid are left out, each with the reason. One process
+    made all runs of a log, so that its intervals say less: a change is beyond 1.10 there, and [bold]--fail-above[/]
+    allows for as much.
     """
     _check_ratio(fail_above)
     failures = _compare(a, b, fail_above, markdown=markdown, absolute=absolute, floor=floor, force=force)
