@@ -15,9 +15,11 @@ UNRELATED = ("bars", "across")  #: kinds of sweeps whose cases do not follow one
 
 
 def exponents(results: Results, sweeps: list[Sweep]) -> Section:
-    """``time ~ axis^exponent`` for every sweep over one axis, a row per part."""
+    """``time ~ axis^exponent`` for every sweep of one problem over one axis, a row per part."""
     rows = []
-    for sweep in (sweep for sweep in sweeps if len(sweep.axes) == 1 and sweep.kind not in UNRELATED):
+    for sweep in (sweep for sweep in sweeps if len(sweep.series) == len(sweep.axes) == 1):
+        if sweep.kind in UNRELATED:
+            continue
         axis, measured = sweep.axes[0], results.measured(sweep.name)
         if axis == "seed" or measured.empty:
             continue

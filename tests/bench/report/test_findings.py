@@ -216,6 +216,15 @@ def test_growth_is_told_of_every_part():
     assert table["over"][1].endswith(table["over"][2].split(" to ")[0].removeprefix("n = "))
 
 
+def test_problems_of_one_sweep_do_not_grow_together():
+    series = [
+        {"problem": "lse", "grid": {"n": [1, 2, 4, 8]}},
+        {"problem": "det", "grid": {"ell": [2, 3]}},
+    ]
+    sweep = parse({"name": "s", "plot": "peers", "engines": ["forward", "reverse"], "series": series}, "x")
+    assert exponents(results_of(sweep, lambda engine, number, **_: 1e-6), [sweep]).table.empty
+
+
 MANY = {
     "name": "many", "problem": "mlp", "plot": "seeds", "seeds": [1, 2, 4, 8, 16], "grid": {"n": 4, "m": 4, "depth": 2},
     "series": [{"operation": "jvp", "engines": ["forward", "compiled-forward"]}],
