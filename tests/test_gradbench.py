@@ -301,6 +301,26 @@ def test_the_sparse_jacobian_is_answered_by_its_ends():
     assert made["vals"][-1] == pytest.approx(-1.4)
 
 
+# -- families
+
+AS_SENT = {
+    "llsq": lambda net: {"x": net.example_input().tolist(), "n": 6},
+    "lse": lambda net: {"x": net.example_input().tolist()},
+    "ode": lambda net: {"x": net.params.tolist(), "s": 2},
+    "det": lambda net: {"A": net.example_input().tolist(), "ell": 3},
+}
+
+
+@pytest.mark.parametrize("module", AS_SENT)
+def test_a_family_is_the_function_of_its_eval(module):
+    family = ad.problems.families()[module]
+    net = family.small()
+    task = EVALS[module]["gradient"](AS_SENT[module](net))
+    expected = ad.gradient(net, net.example_input(), wrt=family.wrt)
+    assert task.wrt == family.wrt
+    assert np.allclose(ad.gradient(task.network, task.x, wrt=task.wrt), expected, rtol=1e-12)
+
+
 # -- messages
 
 HELLO = {"id": 7, "kind": "evaluate", "module": "hello", "function": "double", "input": 3.0}

@@ -29,12 +29,18 @@ NOTABLE = math.log(1.02)  #: common factors from here on are told
 WIDE = 1.5  #: intervals that are so much wider than the passes say are worth a word
 DISAGREE = math.log(1.10)  #: by which f itself and the machine's kernels may differ before somebody has to look
 QUANTILE = 0.95  #: of what identical engines differ by, the noise floor
+ONE_PROCESS = (
+    "a log's times come from one process and one pass: its intervals are those of the runs, and say nothing of what "
+    "another process, or another day, would differ by"
+)
 
 
 def compare(a: Path, b: Path, *, floor: float | None = None, absolute: bool = False, force: bool = False) -> Comparison:
     """Compare two runs, two JSON files of pytest-benchmark, two logs of GradBench, or one with the other.
 
     A log's tool stands against every engine of a run that was measured on the same problem, in seconds as they are.
+    The parts of a log's runs stand for passes; as they are one process's, only what is beyond ``Floors.single`` is a
+    change.
 
     Args:
         a: the folder or file that B is held against.
@@ -66,23 +72,25 @@ def compare_sides(left: Side, right: Side, *, floor: float | None = None, absolu
         InputError: both have nothing in common.
     """
     left, right = aligned(left, right)
-    absolute = absolute or bool(left.tool or right.tool)  # another tool's f says nothing about the machine
+    logged = bool(left.tool or right.tool)
     pairs = {key: (left.times[key], right.times[key]) for key in left.times if key in right.times}
     tested = {key: pair for key, pair in pairs.items() if key[0] != MACHINE}
     if not tested:
         holds = "; ".join(f"{side.path} holds {few(map(name_of, side.tested))}" for side in (left, right))
         raise InputError(f"nothing was measured in both: {holds}")
-    controls = {key: pair for key, pair in pairs.items() if key[0] == MACHINE or key[2] in VALUES.values()}
+    controls = {} if logged else _controls(pairs)  # another tool's f says nothing about the machine
     common, notes = _common(controls)
     wider = spread(controls, common)
-    common, notes = (0.0, []) if absolute else (common, notes)
+    common, notes = (0.0, []) if absolute or logged else (common, notes)
     floors = _floors(floor, [found for side in (left, right) if (found := _own_floor(side)) is not None])
+    floors = Floors(floors.single, floors.single) if logged else floors
     judged = judge(tested, common, floors, wider)
     gone, new = ([key for key in side.tested if key not in pairs and not _is_repeat(key)] for side in (left, right))
     table = pd.concat([judged, _alone(gone, left, "gone"), _alone(new, right, "new")], ignore_index=True)
     notes += [f"{len(k)} only in {side}: {few(map(name_of, k))}" for side, k in (("A", gone), ("B", new)) if k]
     notes += _explain(judged, floors, wider)
-    return Comparison(table, means(tested, common, floors, wider), notes, floors, math.exp(common))
+    notes += [ONE_PROCESS] if logged else []
+    return Comparison(table, means(tested, common, floors, wider), notes, floors, math.exp(common), logged)
 
 
 def self_check(path: Path, floor: float | None = None) -> SelfCheck:
@@ -119,6 +127,11 @@ def _floors(asked: float | None, found: Collection[float]) -> Floors:
         return Floors(asked, asked)
     usual = max([*found, Floors().usual])
     return Floors(usual, max(usual, Floors().single))
+
+
+def _controls(pairs: Pairs) -> Pairs:
+    """What does not belong to the engines compared: the machine's kernels, and f itself."""
+    return {key: pair for key, pair in pairs.items() if key[0] == MACHINE or key[2] in VALUES.values()}
 
 
 def _alone(keys: Collection[Key], side: Side, verdict: str) -> pd.DataFrame:

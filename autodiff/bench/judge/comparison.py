@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from ...errors import InputError
@@ -27,6 +28,7 @@ class Comparison:
         notes: what to know before believing it.
         floors: the least ratios that count as a change.
         common: the factor that every ratio is relative to, 1 where it is relative to none.
+        one_process: a side's times are those of a single process, so that intervals do not know how processes differ.
     """
 
     table: pd.DataFrame
@@ -34,6 +36,7 @@ class Comparison:
     notes: list[str]
     floors: Floors
     common: float
+    one_process: bool = False
 
     @property
     def floor(self) -> float:
@@ -51,7 +54,8 @@ class Comparison:
     def failures(self, above: float) -> list[str]:
         """Every slowdown, of a measurement or on average, whose whole interval lies above a ratio, in words.
 
-        A ratio that has no interval fails where it is above by more than single passes differ.
+        A ratio that has no interval, or one that knows a single process alone, fails where it is above by more than
+        single passes differ.
 
         Raises:
             InputError: ``above`` is no ratio.
@@ -60,7 +64,8 @@ class Comparison:
             raise InputError(f"a comparison fails above a ratio, which is a number above 0, not {above}")
         found = []
         for what, frame in (("on average", self.means), ("", self.table)):
-            low = frame["low"].fillna(frame["ratio"] / self.floors.single)
+            without = frame["ratio"] / self.floors.single
+            low = np.fmin(frame["low"], without) if self.one_process else frame["low"].fillna(without)
             for row in frame[(frame["verdict"] == "slower") & (low > above)].to_dict("records"):
                 name = " ".join(filter(None, (row["sweep"], row.get("case"), row["engine"], what)))
                 found.append(f"{name}: {Ratio(row['ratio'], row['low'], row['high'])}")

@@ -8,27 +8,57 @@ GradBench, https://github.com/gradbench/gradbench, CONTRIBUTING.md, section "Pro
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...errors import InputError
 from ...text import tame
-from .side import LEAST, MOST, Key, Passes, Side, What, few
+from .side import LEAST, MOST, Key, Passes, Side, What
+from .workloads import workload
 
-NAMES = ("module", "function", "description")
-VALUE_FUNCTIONS = ("primal", "objective")  #: what evals call f; anything else is a derivative
-#: an eval's problem family, and its keywords in the order in which a description has their numbers
-FAMILIES: dict[str, tuple[str, ...]] = {
-    "llsq": ("llsq", "n", "m"),
-    "lse": ("lse", "n"),
-    "ode": ("ode", "n", "s"),
-    "gmm": ("gmm", "d", "k", "points"),
-    "det": ("det", "ell"),
-    "lstm": ("diagonal_lstm", "l", "c"),
-}
+PARTS = 5  #: that the runs of an evaluation are cut into, as a run of this package has passes
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class _Message(_Part):
+    """What an eval said."""
+
+    id: int
+    kind: str
+    module: str = ""
+    function: str = ""
+    description: str | None = None
+    input: Any = None
+    of: int | None = None
+    valid: bool = False
+    error: str | None = None
+
+
+class _Timing(_Part):
+    name: str
+    nanoseconds: Annotated[float, Field(ge=0, le=1e9 * MOST)]
+
+
+class _Response(_Part):
+    """What a tool answered, to a message of any kind."""
+
+    tool: str | None = None
+    success: bool = False
+    timings: list[_Timing] | None = None
+    error: str | None = None
+
+
+class _Line(_Part):
+    message: _Message | None = None
+    response: _Response | None = None
 
 
 @dataclass
@@ -38,106 +68,73 @@ class _Evaluation:
     module: str
     function: str
     description: str
-    seconds: float | None = None
-    fault: str = "the tool did not answer"
+    seconds: list[float] = field(default_factory=list)
+    fault: str = "the tool did not answer"  #: why it does not count, empty where it does
 
     @property
     def name(self) -> str:
-        return f"{self.module}::{self.function} {self.description}".strip()
+        return tame(f"{self.module}::{self.function} {self.description}".strip())
 
     @property
     def key(self) -> Key:
         """Of every tool the same, so that two logs match."""
         return self.module, self.description, self.function
 
-    @property
-    def what(self) -> What | None:
-        """The problem of this package that it is, if there is one."""
-        problem, *keywords = FAMILIES.get(self.module, ("",))
-        numbers = [int(word) for word in re.findall(r"\d+", self.description)]
-        if not problem or len(numbers) != len(keywords):
-            return None
-        kind = "value" if self.function in VALUE_FUNCTIONS else "derivative"
-        return problem, frozenset(zip(keywords, numbers, strict=True)), kind
+    def answered(self, response: _Response) -> None:
+        """Note what the tool took, until the eval has judged its answer."""
+        runs = [1e-9 * one.nanoseconds for one in response.timings or () if one.name == "evaluate"]
+        self.seconds = [seconds for seconds in runs if seconds >= LEAST]
+        if not response.success:
+            self.fault = f"failed: {_reason(response.error)}"
+        else:
+            self.fault = "the eval did not judge the answer"
+
+    def judged(self, message: _Message) -> None:
+        """Note whether the answer is valid."""
+        if not message.valid:
+            self.fault = f"invalid: {_reason(message.error)}"
+        else:
+            self.fault = "" if self.seconds else "no time is told"
 
 
 def is_log(path: Path) -> bool:
-    """Whether a file is a log, as its first line says."""
+    """Whether a file is a log, as its name or its first line says."""
     with path.open("rb") as file:
         first = file.readline(1 << 20).lstrip()
-    return first.startswith(b"{") and b'"elapsed"' in first
+    return path.suffix == ".jsonl" or (first.startswith(b"{") and b'"elapsed"' in first)
 
 
 def read_log(path: Path) -> Side:
-    """A tool's times: of every evaluation that was valid, the fastest run.
+    """A tool's times, of every evaluation whose answer was valid; what is left out is a note each, with the reason.
 
     Raises:
-        InputError: a line that is none of a log's, or no evaluation that counts.
+        InputError: a line that is none of a log's.
     """
-    tool, found = "", {}
-    for line, said in _lines(path):
-        if "message" in said:
-            message, asked = said["message"], said["message"]
-            identity = message.get("id")
-            if message.get("kind") == "evaluate":
-                module, function, text = (
-                    str(message.get(name) or "") for name in ("module", "function", "description")
-                )
-                found[identity] = _Evaluation(module, function, text)
-            elif message.get("kind") == "analysis" and message.get("of") in found and message.get("valid") is not True:
-                one = found[message.get("of")]
-                one.seconds, one.fault = None, f"invalid: {tame(str(message.get('error') or 'no reason given'))[:200]}"
-            continue
-        response = said["response"]
-        if isinstance(response.get("tool"), str):
-            tool = tame(response["tool"])
-        if asked.get("kind") == "evaluate":
-            _answered(found[asked.get("id")], response, f"{path}, line {line}")
-    broken = [f"{one.name} ({one.fault})" for one in found.values() if one.seconds is None]
-    times: dict[Key, Passes] = {one.key: {1: one.seconds} for one in found.values() if one.seconds is not None}
-    what = {one.key: one.what for one in found.values() if one.seconds is not None and one.what is not None}
+    tool, found = _evaluations(path)
+    times: dict[Key, Passes] = {}
+    what: dict[Key, What] = {}
     notes = [f"{path} is a log of GradBench: it does not say on which machine {tool or 'the tool'} ran"]
-    if broken:
-        left_out = "1 evaluation is" if len(broken) == 1 else f"{len(broken)} evaluations are"
-        notes.append(f"{path}: {left_out} left out: {few(broken)}")
+    for one in found:
+        fault = one.fault or ("an evaluation before it has the same name" if one.key in times else "")
+        if fault:
+            notes.append(f"{path}: {one.name} is left out, {fault}")
+            continue
+        times[one.key] = fastest(one.seconds)
+        same = workload(*one.key)
+        if same is not None:
+            what[one.key] = same
     return Side(path, times, {}, notes, what, tool or "a tool without a name")
 
 
-def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Every line that says something, by its number: a message, or the answer to the one before it."""
-    asked = False
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                said = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise InputError(f"{path}, line {number} is no JSON: {error}") from None
-            known = [name for name in ("message", "response") if isinstance(said, dict) and name in said]
-            if len(known) != 1 or not isinstance(said[known[0]], dict):
-                raise InputError(f"{path}, line {number} is neither a message nor a response of a log of GradBench")
-            if known == ["response"] and not asked:
-                raise InputError(f"{path}, line {number} is a response to no message")
-            asked = known == ["message"]
-            yield number, said
+def fastest(runs: Sequence[float]) -> Passes:
+    """The fastest of each of at most ``PARTS`` parts of the runs, in their order.
 
-
-def _answered(one: _Evaluation, response: Mapping[str, Any], where: str) -> None:
-    """Note what a tool took, in the fastest of its runs."""
-    if response.get("success") is not True:
-        one.fault = f"failed: {tame(str(response.get('error') or 'no reason given'))[:200]}"
-        return
-    timings = response.get("timings")
-    try:
-        runs = [1e-9 * each["nanoseconds"] for each in timings or () if each["name"] == "evaluate"]
-    except (TypeError, KeyError):
-        raise InputError(f"{where}: timings are not a list of names and nanoseconds") from None
-    fitting = [seconds for seconds in runs if LEAST <= seconds <= MOST]
-    if fitting:
-        one.seconds = min(fitting)
-    else:
-        one.fault = "no time is told"
+    The first run, in which a tool may still compile, only counts where it is the only one. Parts stand in the place of
+    passes, which a log does not have: one process made them all.
+    """
+    kept = runs[1:] or runs
+    parts = np.array_split(kept, min(PARTS, len(kept)))
+    return {number: float(part.min()) for number, part in enumerate(parts, start=1)}
 
 
 def aligned(left: Side, right: Side) -> tuple[Side, Side]:
@@ -151,3 +148,54 @@ def aligned(left: Side, right: Side) -> tuple[Side, Side]:
     matched = {key for key, what in left.what.items() if what in right.what.values()}
     rest = {key: passes for key, passes in left.times.items() if key not in matched}
     return replace(left, times=times | rest), right
+
+
+def _evaluations(path: Path) -> tuple[str, list[_Evaluation]]:
+    """The tool's name, and every evaluation that was asked for."""
+    tool, found, asked = "", {}, None
+    for where, line in _lines(path):
+        if line.message is not None:
+            asked = line.message
+            if asked.kind == "evaluate":
+                found[asked.id] = _Evaluation(asked.module, asked.function, _described(asked))
+            elif asked.kind == "analysis" and asked.of in found:
+                found[asked.of].judged(asked)
+        elif line.response is not None:
+            if asked is None:
+                raise InputError(f"{where} is a response to no message")
+            tool = tame(line.response.tool) if line.response.tool else tool
+            if asked.kind == "evaluate":
+                found[asked.id].answered(line.response)
+            asked = None
+    return tool, list(found.values())
+
+
+def _described(message: _Message) -> str:
+    """What an eval calls an input, else the input itself, as GradBench shows it."""
+    if message.description is not None:
+        return tame(message.description)
+    return "" if message.input is None else tame(json.dumps(message.input), most=60)
+
+
+def _lines(path: Path) -> Iterator[tuple[str, _Line]]:
+    """Every line that says something, and where it stands."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            where = f"{path}, line {number}"
+            if not line.strip():
+                continue
+            try:
+                said = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"{where} is no JSON: {error}") from None
+            if not isinstance(said, dict) or ("message" in said) == ("response" in said):
+                raise InputError(f"{where} is neither a message nor a response of a log of GradBench")
+            try:
+                yield where, _Line.model_validate(said)
+            except ValidationError as error:
+                first = error.errors()[0]
+                raise InputError(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _reason(error: str | None) -> str:
+    return tame(error or "no reason given", most=200)

@@ -10,7 +10,8 @@ from typing import Any
 from ..ask.names import MACHINE
 
 Key = tuple[str, str, str]  #: sweep, case, engine
-What = tuple[str, frozenset[tuple[str, Any]], str]  #: problem, keywords, "value" or "derivative"
+#: problem, keywords, "value" or "derivative", and with respect to what
+What = tuple[str, frozenset[tuple[str, Any]], str, str]
 Passes = Mapping[int, float]  #: seconds of one call, in the fastest round of each pass, by the pass's number
 LEAST, MOST = 1e-12, 1e9  #: seconds beyond which a time is none
 FEW = 5  #: names that a sentence lists

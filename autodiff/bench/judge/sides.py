@@ -21,6 +21,7 @@ from ..records import record as records
 from ..records.folder import Folder, read_environment
 from .logs import is_log, read_log
 from .side import LEAST, MOST, Key, Passes, Side, What, few, name_of
+from .workloads import what_of
 
 REFUSED = ("processor", "cores", "threads", "device", "BLAS kernels")  #: where these differ, times say nothing
 #: operations that logs of GradBench time, too
@@ -42,7 +43,7 @@ def read_side(path: Path) -> Side:
             raise
         raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if not side.tested:
-        raise InputError(" ".join([f"{path} holds no measurement", *(f"({note})" for note in side.notes)]))
+        raise InputError(f"{path} holds no measurement" + (f" ({few(side.notes)})" if side.notes else ""))
     return side
 
 
@@ -62,7 +63,7 @@ def _read_folder(path: Path) -> Side:
             key = record.sweep, record.case, record.engine
             times[key][record.number] = record.min_s
             if record.operation in KINDS:
-                what[key] = record.problem, frozenset(record.keywords.items()), KINDS[record.operation]
+                what[key] = what_of(record.problem, record.keywords, KINDS[record.operation], record.wrt)
         else:
             problems.append(
                 f"{name_of(record.key[:3])} in pass {record.number} is left out: {record.min_s} s is no time"
